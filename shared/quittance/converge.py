@@ -1,0 +1,244 @@
+"""Making the plan real: store the intent, send it, store the result; and finish what an earlier run began.
+
+One run works on one payment. It holds the case's lease while a request may be under way, commits the intent (idempotency key
+and exact body) before the request and the result after it, and plans again after each result. So a run may be killed between
+any two of these steps: the next one finds the intent without a result, looks the document up by its metadata, and only where
+the API shows that it does not exist sends the very same bytes under the very same key again.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument
+from quittance.errors import InDoubt, Park, QuittanceError, Retry
+from quittance.ledger import CaseFile, DocumentEntry, Ledger
+from quittance.mapping import COLLECTIONS, Origin, answer_differs, idempotency_key, request_body
+from quittance.plan import plan
+from quittance.storage import ConditionFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from quittance.customers import BusinessCustomer
+    from quittance.facts import Fact
+    from quittance.registration import CustomerDirectory
+    from quittance.space_invoices import SpaceInvoices
+
+LEASE_S = 30
+"""How long a case is kept from other runs: longer than any function may run, so that only a killed run leaves it behind."""
+NEW_KEY_AFTER_S = 6 * 3600
+"""An intent this old that the API still shows no document for gets a new key: the old one may replay a stored failure."""
+_MAX_RACES = 5
+_LOOKED_UP_BY = ("document_key", "payment_id", "provider")
+
+
+class Count(Protocol):
+    """Counts what was decided. Labels have few values; ids and personal data are no labels."""
+
+    def __call__(self, name: str, **labels: str) -> None: ...
+
+
+def count_nothing(_name: str, **_labels: str) -> None:
+    """For callers that keep no metrics."""
+
+
+class Converger:
+    """Brings one payment's documents to where its facts say they should be. Safe to run any number of times, anywhere."""
+
+    def __init__(  # noqa: PLR0913 - the composition root names every part
+        self,
+        *,
+        ledger: Ledger,
+        customers: CustomerDirectory,
+        api: SpaceInvoices,
+        stage: str,
+        now: Callable[[], int],
+        count: Count = count_nothing,
+        new_token: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        """`now` gives seconds since 1970; `stage` keeps idempotency keys of two stages on one API account apart."""
+        self._ledger = ledger
+        self._customers = customers
+        self._api = api
+        self._stage = stage
+        self._now = now
+        self._count = count
+        self._new_token = new_token
+
+    def take(self, fact: Fact, event_id: str) -> None:
+        """Record a fact and bring its payment's documents up to date.
+
+        When this returns, the fact is in the ledger and every document that can exist does; what cannot yet is waiting there.
+        Raises `Retry` or `InDoubt` when the message must come again; nothing is lost or done twice by that.
+        """
+        outcome = self._work(fact.provider, fact.account, fact.case_ids, fact, event_id)
+        self._count({"conflict": "Conflicts", "new": "FactsRecorded"}.get(outcome, "FactsRepeated"), provider=fact.provider, type=fact.type)
+
+    def revisit(self, provider: str, account: str, payment_id: str) -> None:
+        """Bring a payment's documents up to date without a new fact. Raises as `take` does."""
+        self._work(provider, account, (payment_id,), None, "")
+
+    def _work(self, provider: str, account: str, ids: Sequence[str], fact: Fact | None, event_id: str) -> str:
+        lease = self._new_token()
+        for race in range(_MAX_RACES):
+            case = self._ledger.open(provider, account, ids, join=race > 0)
+            self._require_free(case, lease)
+            outcome = case.add_fact(fact, event_id, self._now()) if fact else ""
+            with suppress(ConditionFailedError):
+                self._converge(case, lease)
+                return outcome
+        raise Retry("case_contended", delay_s=2)
+
+    def _require_free(self, case: CaseFile, lease: str) -> None:
+        if case.lease_owner not in {"", lease} and case.lease_until > self._now():
+            raise Retry("case_in_use", delay_s=2)
+
+    def _converge(self, case: CaseFile, lease: str) -> None:
+        customer = self._customers.owner_of(case)
+        if customer is None:
+            self._count("Waiting", on="registration")
+            self._ledger.park_until_registered(case)
+            return
+        try:
+            while entry := self._intend(case, customer, lease):
+                self._carry_out(case, entry, customer)
+        except QuittanceError:
+            self._let_go(case)
+            raise
+        case.drop_lease()
+        self._ledger.commit(case)
+
+    def _let_go(self, case: CaseFile) -> None:
+        """Give the lease back early. If that fails too, it runs out by itself."""
+        case.drop_lease()
+        with suppress(ConditionFailedError, Retry):
+            self._ledger.commit(case)
+
+    # intent
+
+    def _intend(self, case: CaseFile, customer: BusinessCustomer, lease: str) -> DocumentEntry | None:
+        """Commit to the next document: an unfinished one first, then what the plan says is missing. None: nothing is left."""
+        entry = case.pending()
+        if entry is None:
+            entry = self._plan_next(case, customer)
+            if entry is None:
+                return None
+            is_sent = False
+        else:
+            is_sent = entry.sent
+            entry = self._repeated(entry, customer)
+        case.store_document(replace(entry, sent=True))
+        case.business_customer = customer.id
+        case.take_lease(lease, self._now() + LEASE_S)
+        self._ledger.commit(case)
+        return replace(entry, sent=is_sent)
+
+    def _plan_next(self, case: CaseFile, customer: BusinessCustomer) -> DocumentEntry | None:
+        planned = plan(case.as_case(), customer)
+        for _ in planned.waiting:
+            self._count("Waiting", on="fact")
+        for finding in planned.findings:
+            if f"{finding.code}#{finding.subject}" not in case.findings:
+                self._count("Findings", code=finding.code)
+        case.align_with(planned, self._now())
+        document = next((d for d in planned.documents if _can_be_issued(d, case)), None)
+        return self._entry(document, case, customer) if document else None
+
+    def _entry(self, document: Document, case: CaseFile, customer: BusinessCustomer) -> DocumentEntry:
+        origin = Origin(customer, case.facts[document.fact], case.event_ids[document.fact])
+        return DocumentEntry(
+            record=RecordedDocument(document=document, state=DocumentState.INTENDED),
+            body=request_body(document, origin, _record(case, document.refers_to)).decode(),
+            idempotency_key=self._key(document, customer, case, 0),
+            intended_at=self._now(),
+        )
+
+    def _repeated(self, entry: DocumentEntry, customer: BusinessCustomer) -> DocumentEntry:
+        revision = (self._now() - entry.intended_at) // NEW_KEY_AFTER_S
+        key = idempotency_key(self._scope(customer), entry.idempotency_key, revision) if revision else entry.idempotency_key
+        return replace(entry, attempts=entry.attempts + 1, idempotency_key=key)
+
+    def _key(self, document: Document, customer: BusinessCustomer, case: CaseFile, revision: int) -> str:
+        return idempotency_key(self._scope(customer), f"{case.pk}\n{document.key}", revision)
+
+    def _scope(self, customer: BusinessCustomer) -> str:
+        return f"{self._stage}\n{customer.entity_id}"
+
+    # request and result
+
+    def _carry_out(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> None:
+        document = entry.record.document
+        try:
+            answer = self._look_up(case, entry, customer) if entry.sent else None
+            if answer is None:
+                answer = self._request(case, entry, customer)
+        except Park as refusal:
+            case.store_document(replace(entry, record=replace(entry.record, state=DocumentState.REFUSED, error=str(refusal))))
+            self._count("DocumentsRefused", kind=document.kind)
+            return
+        except Retry:
+            case.store_document(entry)  # nothing happened: what was not sent before is still not sent
+            raise
+        self._record(case, entry, answer)
+
+    def _record(self, case: CaseFile, entry: DocumentEntry, answer: dict[str, Any]) -> None:
+        document = entry.record.document
+        fault = answer_differs(document, answer) if answer else ""
+        if fault:
+            case.open_finding(fault, document.key, self._now())
+            self._count("Findings", code=fault)
+        issued = replace(
+            entry.record, state=DocumentState.ISSUED, api_id=answer.get("id") or "", number=str(answer.get("number") or ""), error=fault
+        )
+        case.store_document(replace(entry, record=issued, issued_at=self._now(), sent=True))
+        self._count("DocumentsIssued", kind=document.kind)
+
+    def _request(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> dict[str, Any]:
+        document = entry.record.document
+        if document.kind is DocumentKind.PAYMENT_REMOVAL:
+            self._remove_payments(case, entry, customer)
+            return {}
+        path = f"/{COLLECTIONS[document.kind]}"
+        body, key = entry.body.encode(), entry.idempotency_key
+        answer = self._api.create(path, body, entity_id=customer.entity_id, idempotency_key=key)
+        if not answer.get("id"):
+            raise InDoubt("api_unreadable_answer", "no id")
+        return answer
+
+    def _look_up(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> dict[str, Any] | None:
+        """The document that an earlier request made after all, or None. More than one is an incident: the first stands."""
+        document = entry.record.document
+        if document.kind is DocumentKind.PAYMENT_REMOVAL:
+            return None  # removing what is not there is no harm
+        metadata = json.loads(entry.body)["metadata"]
+        wanted = {name: metadata[name] for name in _LOOKED_UP_BY}
+        found = self._api.find_by_metadata(COLLECTIONS[document.kind], wanted, entity_id=customer.entity_id)
+        if len(found) > 1:
+            case.open_finding("duplicate_document", document.key, self._now())
+            self._count("Findings", code="duplicate_document")
+        self._count("LookedUp", found="yes" if found else "no")
+        return min(found, key=lambda one: (str(one.get("created_at")), str(one.get("id")))) if found else None
+
+    def _remove_payments(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> None:
+        """Remove every record of the failed payment from its invoice; inline records have no id until they are listed."""
+        document = entry.record.document
+        invoice = case.documents[document.refers_to].record.api_id
+        recorded = list(self._api.pages("payments", entity_id=customer.entity_id, query={"invoice_id": {"equals": invoice}}))
+        for payment in recorded:
+            if payment.get("invoice_id") == invoice and payment.get("reference") == document.payment_id and not payment.get("deleted_at"):
+                key = idempotency_key(entry.idempotency_key, payment["id"])
+                self._api.delete(f"/payments/{payment['id']}", entity_id=customer.entity_id, idempotency_key=key)
+
+
+def _record(case: CaseFile, document_key: str) -> RecordedDocument | None:
+    return case.documents[document_key].record if document_key else None
+
+
+def _can_be_issued(document: Document, case: CaseFile) -> bool:
+    referred = case.documents.get(document.refers_to)
+    return not document.refers_to or (referred is not None and referred.record.state is DocumentState.ISSUED)

@@ -1,0 +1,344 @@
+"""The ledger: every payment's facts, documents and findings, under one partition key.
+
+    CASE#{provider}#{account}#{id}   HEAD             version, lease, members, waiting; or `part_of`: the case it was joined to
+                                     FACT#{identity}  the fact, the first event that reported it
+                                     DOC#{key}        the intention, the exact request, its idempotency key, the result
+                                     FINDING#{code}#{subject}
+    OWNER#{provider}#{account}       OWNER            the business customer whose money it is
+                                     WAITING#{id}     a case that waits for the owner to be registered
+
+A case is committed in one transaction that holds only if nobody else changed it in between (HEAD's version). Several ids may
+name one payment (a payment intent, its charge, the billing invoice it pays): each is the HEAD of its own partition, and
+joining two of them makes one HEAD point to the other. So whichever id an event names, and whichever arrives first, the facts
+of one payment end up in one case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quittance.documents import DocumentState, RecordedDocument, document_from_json
+from quittance.errors import Retry
+from quittance.facts import Fact, conflicting_fields, fact_from_json, merged
+from quittance.plan import Case, Plan
+from quittance.storage import Absent, AbsentOrEquals, Check, Condition, Equals, Item, Put, Table, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+HEAD = "HEAD"
+OWNER = "OWNER"
+OPEN_FINDING = "finding:open"
+"""`Table.find` reference of every finding that stands."""
+WAITING = "case:waiting"
+"""`Table.find` reference of every case in which something waits."""
+_MAX_JOINS = 8
+
+
+@dataclass(slots=True)
+class DocumentEntry:
+    """A document with the request that carries it out. The body is what is sent, byte for byte, however often it is sent."""
+
+    record: RecordedDocument
+    body: str
+    idempotency_key: str
+    intended_at: int
+    """Seconds since 1970."""
+    issued_at: int = 0
+    sent: bool = True
+    """False only when it is certain that no request has reached the API yet."""
+    attempts: int = 1
+
+    def to_item(self, pk: str) -> Item:
+        record = self.record
+        item = {
+            "pk": pk,
+            "sk": f"DOC#{record.document.key}",
+            "document": record.document.to_json(),
+            "state": str(record.state),
+            "api_id": record.api_id,
+            "number": record.number,
+            "error": record.error,
+            "body": self.body,
+            "idempotency_key": self.idempotency_key,
+            "intended_at": self.intended_at,
+            "issued_at": self.issued_at,
+            "sent": self.sent,
+            "attempts": self.attempts,
+        }
+        return item | ({"reference": record.api_id} if record.api_id else {})
+
+    @classmethod
+    def from_item(cls, item: Item) -> DocumentEntry:
+        return cls(
+            record=RecordedDocument(
+                document=document_from_json(item["document"]),
+                state=DocumentState(item["state"]),
+                api_id=item["api_id"],
+                number=item["number"],
+                error=item["error"],
+            ),
+            **{name: item[name] for name in ("body", "idempotency_key", "intended_at", "issued_at", "sent", "attempts")},
+        )
+
+
+@dataclass(slots=True)
+class CaseFile:
+    """A case as read from the ledger, and the changes that wait to be committed."""
+
+    provider: str
+    account: str
+    id: str
+    version: int = 0
+    members: tuple[str, ...] = ()
+    """The other ids that name this payment."""
+    business_customer: str | None = None
+    """Set once, when the first document is intended: a case never changes hands."""
+    waiting: tuple[str, ...] = ()
+    lease_owner: str = ""
+    lease_until: int = 0
+    facts: dict[str, Fact] = field(default_factory=dict)
+    event_ids: dict[str, str] = field(default_factory=dict)
+    """Identity of a fact -> the first event that reported it."""
+    documents: dict[str, DocumentEntry] = field(default_factory=dict)
+    findings: dict[str, Item] = field(default_factory=dict)
+    changes: dict[tuple[str, str], Write] = field(default_factory=dict)
+    is_changed: bool = False
+
+    @property
+    def pk(self) -> str:
+        return case_pk(self.provider, self.account, self.id)
+
+    def as_case(self) -> Case:
+        return Case(facts=tuple(self.facts.values()), documents=tuple(entry.record for entry in self.documents.values()))
+
+    def pending(self) -> DocumentEntry | None:
+        """A document whose request may have been sent and whose outcome is not recorded."""
+        return next((e for e in self.documents.values() if e.record.state is DocumentState.INTENDED), None)
+
+    def add_fact(self, fact: Fact, event_id: str, now: int) -> str:
+        """Take a reported fact in. Returns what it was: `new`, `known`, `merged` or `conflict`.
+
+        A report that contradicts the known fact changes nothing but is kept as a finding, with what it said.
+        """
+        known = self.facts.get(fact.identity)
+        if known is None:
+            self._store_fact(fact, event_id, now)
+            return "new"
+        if fields := conflicting_fields(known, fact):
+            self._store_finding("conflict", f"{fact.identity}:{event_id}", now, {"fields": list(fields), "reported": fact.to_json()})
+            return "conflict"
+        together = merged(known, fact)
+        if together == known:
+            return "known"
+        self._store_fact(together, self.event_ids[fact.identity], now)
+        return "merged"
+
+    def _store_fact(self, fact: Fact, event_id: str, now: int) -> None:
+        self.facts[fact.identity] = fact
+        self.event_ids[fact.identity] = event_id
+        item = {"sk": f"FACT#{fact.identity}", "fact": fact.to_json(), "event_id": event_id, "recorded_at": now}
+        self._change(item | ({"reference": event_id} if event_id else {}))
+
+    def store_document(self, entry: DocumentEntry) -> None:
+        self.documents[entry.record.document.key] = entry
+        self._change(entry.to_item(self.pk))
+
+    def align_with(self, plan: Plan, now: int) -> None:
+        """Let the findings that stand and what the case waits for be what the plan says."""
+        self._align_waiting(tuple(f"{waiting.fact} waits for {waiting.awaited}" for waiting in plan.waiting))
+        standing = {f"{finding.code}#{finding.subject}": finding for finding in plan.findings}
+        for name, finding in standing.items():
+            if name not in self.findings or self.findings[name].get("resolved_at"):
+                amount = {"value": finding.amount.value, "currency": finding.amount.currency} if finding.amount else None
+                self._store_finding(finding.code, finding.subject, now, {"amount": amount, "planned": True})
+        for name, item in list(self.findings.items()):
+            if item.get("planned") and name not in standing and not item.get("resolved_at"):
+                self.findings[name] = {k: v for k, v in item.items() if k != "reference"} | {"resolved_at": now}
+                self._change(self.findings[name])
+
+    def wait_for_owner(self) -> None:
+        self._align_waiting(("business customer registered",))
+
+    def _align_waiting(self, waiting: tuple[str, ...]) -> None:
+        if waiting != self.waiting:
+            self.waiting = waiting
+            self.is_changed = True
+
+    def open_finding(self, code: str, subject: str, now: int) -> None:
+        """A finding that stands until a human closes it."""
+        if f"{code}#{subject}" not in self.findings:
+            self._store_finding(code, subject, now, {})
+
+    def _store_finding(self, code: str, subject: str, now: int, details: dict[str, Any]) -> None:
+        item = {"sk": f"FINDING#{code}#{subject}", "code": code, "subject": subject, "opened_at": now, "reference": OPEN_FINDING}
+        self.findings[f"{code}#{subject}"] = item | details
+        self._change(item | details)
+
+    def take_lease(self, owner: str, until: int) -> None:
+        self.lease_owner, self.lease_until, self.is_changed = owner, until, True
+
+    def drop_lease(self) -> None:
+        if self.lease_owner:
+            self.lease_owner, self.lease_until, self.is_changed = "", 0, True
+
+    def _change(self, item: Item) -> None:
+        stored = {**item, "pk": self.pk}
+        self.changes[self.pk, stored["sk"]] = Put(stored)
+        self.is_changed = True
+
+    def add_write(self, write: Write) -> None:
+        """Something outside the case that must be written, or hold, in the same transaction."""
+        self.changes[write.pk, write.sk] = write
+        self.is_changed = True
+
+    def absorb(self, other: CaseFile) -> None:
+        """Join another case into this one: its facts and documents become ours and its HEAD points here."""
+        for identity, fact in other.facts.items():
+            known = self.facts.get(identity)
+            self._store_fact(merged(known, fact) if known else fact, other.event_ids[identity], 0)
+        for entry in other.documents.values():
+            self.store_document(entry)
+        for item in other.findings.values():
+            self._change(item)
+        self.findings |= other.findings
+        self.business_customer = self.business_customer or other.business_customer
+        self.members = tuple(dict.fromkeys((*self.members, other.id, *other.members)))
+        pointer = {"pk": other.pk, "sk": HEAD, "version": other.version + 1, "part_of": self.id}
+        self.add_write(Put(pointer, Equals("version", other.version) if other.version else Absent()))
+
+    def head_write(self) -> Put:
+        item = {
+            "pk": self.pk,
+            "sk": HEAD,
+            "version": self.version + 1,
+            "members": list(self.members),
+            "business_customer": self.business_customer,
+            "waiting": list(self.waiting),
+            "lease_owner": self.lease_owner,
+            "lease_until": self.lease_until,
+        }
+        condition: Condition = Equals("version", self.version) if self.version else Absent()
+        return Put(item | ({"reference": WAITING} if self.waiting else {}), condition)
+
+
+def case_pk(provider: str, account: str, case_id: str) -> str:
+    return f"CASE#{provider}#{account}#{case_id}"
+
+
+def owner_pk(provider: str, account: str) -> str:
+    return f"OWNER#{provider}#{account}"
+
+
+class Ledger:
+    """Reads and commits cases. Every method may raise `Retry("table_busy")`."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def open(self, provider: str, account: str, ids: Sequence[str], *, join: bool) -> CaseFile:
+        """The case that these ids name; an empty one if nothing is known yet.
+
+        With `join`, the partitions of all the ids are read and joined; without, the first id is trusted to lead to the case
+        and the others are only claimed for it: `commit` then fails if one of them already leads elsewhere.
+
+        Raises `Retry("case_in_use")` when a case that must be joined is being worked on.
+        """
+        case = self._follow(provider, account, ids[0])
+        known = {case.id, *case.members}
+        for alias in ids[1:]:
+            if alias in known:
+                continue
+            if join:
+                other = self._follow(provider, account, alias)
+                if other.id not in known:
+                    _require_idle(other)
+                    case.absorb(other)
+                case.members = tuple(dict.fromkeys((*case.members, alias)))
+                case.is_changed = True
+            else:
+                self._claim(case, alias)
+            known |= {case.id, *case.members}
+        return case
+
+    @staticmethod
+    def _claim(case: CaseFile, alias: str) -> None:
+        case.members = (*case.members, alias)
+        pointer = {"pk": case_pk(case.provider, case.account, alias), "sk": HEAD, "version": 1, "part_of": case.id}
+        case.add_write(Put(pointer, Absent()))
+
+    def _follow(self, provider: str, account: str, case_id: str) -> CaseFile:
+        for _ in range(_MAX_JOINS):
+            items = self.table.read_partition(case_pk(provider, account, case_id))
+            head = next((item for item in items if item["sk"] == HEAD), None)
+            if head is None or not head.get("part_of"):
+                return _case_from_items(provider, account, case_id, head, items)
+            case_id = head["part_of"]
+        raise Retry("case_joined_too_often")
+
+    def commit(self, case: CaseFile) -> bool:
+        """Write the changes of a case, all or nothing; returns False when there was nothing to write.
+
+        Raises `storage.ConditionFailedError` when the case was changed by someone else, one of its other ids leads elsewhere,
+        or a write added to it did not hold: open it again and start over.
+        """
+        if not case.is_changed:
+            return False
+        head = case.head_write()
+        self.table.commit([head, *case.changes.values()])
+        case.version, case.changes, case.is_changed = case.version + 1, {}, False
+        return True
+
+    # whose money it is
+
+    def owner(self, provider: str, account: str) -> str | None:
+        """The business customer that registered this provider account."""
+        item = self.table.read(owner_pk(provider, account), OWNER)
+        return str(item["business_customer"]) if item else None
+
+    def park_until_registered(self, case: CaseFile) -> None:
+        """Keep the case where the registration of its owner will find it, unless the owner was registered meanwhile.
+
+        Raises `storage.ConditionFailedError` in that case, as `commit` does.
+        """
+        pk = owner_pk(case.provider, case.account)
+        case.wait_for_owner()
+        if not case.is_changed:
+            return
+        case.add_write(Check(pk, OWNER, Absent()))
+        case.add_write(Put({"pk": pk, "sk": f"WAITING#{case.id}", "case_id": case.id}))
+        self.commit(case)
+
+    def claim_account(self, provider: str, account: str, business_customer: str) -> None:
+        """Raises `storage.ConditionFailedError` when the account belongs to another business customer."""
+        item = {"pk": owner_pk(provider, account), "sk": OWNER, "business_customer": business_customer}
+        self.table.commit([Put(item, AbsentOrEquals("business_customer", business_customer))])
+
+    def cases_waiting_for(self, provider: str, account: str) -> Iterable[Item]:
+        return self.table.read_partition(owner_pk(provider, account), "WAITING#")
+
+
+def _require_idle(case: CaseFile) -> None:
+    if case.lease_owner or case.pending():
+        raise Retry("case_in_use", delay_s=2)
+
+
+def _case_from_items(provider: str, account: str, case_id: str, head: Item | None, items: Iterable[Item]) -> CaseFile:
+    case = CaseFile(provider, account, case_id)
+    if head:
+        case.version = head["version"]
+        case.members = tuple(head["members"])
+        case.business_customer = head["business_customer"]
+        case.waiting = tuple(head["waiting"])
+        case.lease_owner, case.lease_until = head["lease_owner"], head["lease_until"]
+    for item in items:
+        kind, _, name = item["sk"].partition("#")
+        if kind == "FACT":
+            case.facts[name] = fact_from_json(item["fact"])
+            case.event_ids[name] = item["event_id"]
+        elif kind == "DOC":
+            case.documents[name] = DocumentEntry.from_item(item)
+        elif kind == "FINDING":
+            case.findings[name] = item
+    return case
