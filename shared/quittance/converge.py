@@ -34,16 +34,17 @@ LEASE_S = 30
 NEW_KEY_AFTER_S = 6 * 3600
 """An intent this old that the API still shows no document for gets a new key: the old one may replay a stored failure."""
 _MAX_RACES = 5
+_METRIC_OF = {"conflict": "Conflicts", "new": "FactsRecorded"}
 _LOOKED_UP_BY = ("document_key", "payment_id", "provider")
 
 
 class Count(Protocol):
-    """Counts what was decided. Labels have few values; ids and personal data are no labels."""
+    """Counts what was decided, by provider and the type of fact that led to it."""
 
-    def __call__(self, name: str, **labels: str) -> None: ...
+    def __call__(self, metric: str, *, provider: str, event_type: str) -> None: ...
 
 
-def count_nothing(_name: str, **_labels: str) -> None:
+def count_nothing(_metric: str, *, provider: str, event_type: str) -> None:
     """For callers that keep no metrics."""
 
 
@@ -77,7 +78,7 @@ class Converger:
         Raises `Retry` or `InDoubt` when the message must come again; nothing is lost or done twice by that.
         """
         outcome = self._work(fact.provider, fact.account, fact.case_ids, fact, event_id)
-        self._count({"conflict": "Conflicts", "new": "FactsRecorded"}.get(outcome, "FactsRepeated"), provider=fact.provider, type=fact.type)
+        self._count(_METRIC_OF.get(outcome, "FactsRepeated"), provider=fact.provider, event_type=fact.type)
 
     def revisit(self, provider: str, account: str, payment_id: str) -> None:
         """Bring a payment's documents up to date without a new fact. Raises as `take` does."""
@@ -101,7 +102,7 @@ class Converger:
     def _converge(self, case: CaseFile, lease: str) -> None:
         customer = self._customers.owner_of(case)
         if customer is None:
-            self._count("Waiting", on="registration")
+            self._count("Waiting", provider=case.provider, event_type="registration")
             self._ledger.park_until_registered(case)
             return
         try:
@@ -140,12 +141,10 @@ class Converger:
 
     def _plan_next(self, case: CaseFile, customer: BusinessCustomer) -> DocumentEntry | None:
         planned = plan(case.as_case(), customer)
-        for _ in planned.waiting:
-            self._count("Waiting", on="fact")
-        for finding in planned.findings:
-            if f"{finding.code}#{finding.subject}" not in case.findings:
-                self._count("Findings", code=finding.code)
-        case.align_with(planned, self._now())
+        for waiting in planned.waiting:
+            self._count("Waiting", provider=case.provider, event_type=_type_of(waiting.fact))
+        for code in case.align_with(planned, self._now()):
+            self._count("Findings", provider=case.provider, event_type=code)
         document = next((d for d in planned.documents if _can_be_issued(d, case)), None)
         return self._entry(document, case, customer) if document else None
 
@@ -179,7 +178,7 @@ class Converger:
                 answer = self._request(case, entry, customer)
         except Park as refusal:
             case.store_document(replace(entry, record=replace(entry.record, state=DocumentState.REFUSED, error=str(refusal))))
-            self._count("DocumentsRefused", kind=document.kind)
+            self._count("DocumentsRefused", provider=case.provider, event_type=_type_of(document.fact))
             return
         except Retry:
             case.store_document(entry)  # nothing happened: what was not sent before is still not sent
@@ -191,12 +190,12 @@ class Converger:
         fault = answer_differs(document, answer) if answer else ""
         if fault:
             case.open_finding(fault, document.key, self._now())
-            self._count("Findings", code=fault)
+            self._count("Findings", provider=case.provider, event_type=fault)
         issued = replace(
             entry.record, state=DocumentState.ISSUED, api_id=answer.get("id") or "", number=str(answer.get("number") or ""), error=fault
         )
         case.store_document(replace(entry, record=issued, issued_at=self._now(), sent=True))
-        self._count("DocumentsIssued", kind=document.kind)
+        self._count("DocumentsIssued", provider=case.provider, event_type=_type_of(document.fact))
 
     def _request(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> dict[str, Any]:
         document = entry.record.document
@@ -220,8 +219,8 @@ class Converger:
         found = self._api.find_by_metadata(COLLECTIONS[document.kind], wanted, entity_id=customer.entity_id)
         if len(found) > 1:
             case.open_finding("duplicate_document", document.key, self._now())
-            self._count("Findings", code="duplicate_document")
-        self._count("LookedUp", found="yes" if found else "no")
+            self._count("Findings", provider=case.provider, event_type="duplicate_document")
+        self._count("LookedUp", provider=case.provider, event_type=_type_of(document.fact))
         return min(found, key=lambda one: (str(one.get("created_at")), str(one.get("id")))) if found else None
 
     def _remove_payments(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> None:
@@ -233,6 +232,11 @@ class Converger:
             if payment.get("invoice_id") == invoice and payment.get("reference") == document.payment_id and not payment.get("deleted_at"):
                 key = idempotency_key(entry.idempotency_key, payment["id"])
                 self._api.delete(f"/payments/{payment['id']}", entity_id=customer.entity_id, idempotency_key=key)
+
+
+def _type_of(identity: str) -> str:
+    """The type of fact an identity begins with."""
+    return identity.partition("#")[0]
 
 
 def _record(case: CaseFile, document_key: str) -> RecordedDocument | None:

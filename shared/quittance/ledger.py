@@ -145,18 +145,21 @@ class CaseFile:
         self.documents[entry.record.document.key] = entry
         self._change(entry.to_item(self.pk))
 
-    def align_with(self, plan: Plan, now: int) -> None:
-        """Let the findings that stand and what the case waits for be what the plan says."""
+    def align_with(self, plan: Plan, now: int) -> list[str]:
+        """Let the findings that stand and what the case waits for be what the plan says. Returns the codes of new findings."""
         self._align_waiting(tuple(f"{waiting.fact} waits for {waiting.awaited}" for waiting in plan.waiting))
         standing = {f"{finding.code}#{finding.subject}": finding for finding in plan.findings}
+        opened = []
         for name, finding in standing.items():
             if name not in self.findings or self.findings[name].get("resolved_at"):
                 amount = {"value": finding.amount.value, "currency": finding.amount.currency} if finding.amount else None
                 self._store_finding(finding.code, finding.subject, now, {"amount": amount, "planned": True})
+                opened.append(finding.code)
         for name, item in list(self.findings.items()):
             if item.get("planned") and name not in standing and not item.get("resolved_at"):
                 self.findings[name] = {k: v for k, v in item.items() if k != "reference"} | {"resolved_at": now}
                 self._change(self.findings[name])
+        return opened
 
     def wait_for_owner(self) -> None:
         self._align_waiting(("business customer registered",))
