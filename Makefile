@@ -1,0 +1,76 @@
+# Needs Python 3.11 to 3.14 and make; everything else is installed below this folder by `make setup`.
+# `make` alone lists the targets.
+
+# The first Python that really runs (a version manager's shim may exist and still refuse), the template's own version first.
+PYTHON ?= $(shell for v in 3.13 3.12 3.14 3.11 3; do python$$v -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	2>/dev/null && { echo python$$v; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# Tools whose pins exclude ours and each other's: see pyproject.toml.
+TOOLS := .tools
+LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+SETUP := $(VENV)/.installed $(TOOLS)/sam/.installed $(TOOLS)/ministack/.installed
+# sam finds the layer's uv, and the Python whose version it builds for, on the PATH.
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS)/sam/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run local test check build lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup: $(SETUP) ## install everything the other targets need, below .venv and .tools
+
+run: setup ## the whole thing once, against the embedded sandbox: deploy locally, play events/, prove every document right
+	@$(BIN)/python -m tools.milestone
+
+local: setup ## the local stack in the foreground until Ctrl-C; writes build/local.json when it is ready
+	@$(BIN)/python -m tools.local
+
+test: setup ## the whole test suite
+	@$(BIN)/python -m pytest
+
+check: setup $(TOOLS)/checkov/.installed ## what CI runs: format, lint, types, template lint, security scan, then all tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	sam validate --lint
+	$(TOOLS)/sam/bin/cfn-lint template.yaml
+	$(TOOLS)/sam/bin/python tools/plain_template.py template.yaml build/template.json
+	$(TOOLS)/checkov/bin/checkov --file build/template.json
+	$(BIN)/python -m pytest
+
+build: setup ## build the functions and the layer as they are deployed to AWS (python3.13 on arm64) into .aws-sam
+	sam build
+
+lock: $(UV) ## choose versions anew for pyproject.toml's dependencies and write the lock files
+	$(LOCK) pyproject.toml -o shared/requirements.txt
+	$(LOCK) -c shared/requirements.txt pyproject.toml --group dev -o requirements/dev.txt
+	for group in bootstrap sam ministack checkov; do $(LOCK) --group $$group -o requirements/$$group.txt; done
+
+clean: ## remove everything that was built or installed
+	rm -rf $(VENV) $(TOOLS) build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find functions shared tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV): requirements/bootstrap.txt
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 to 3.14 with venv is needed: set PYTHON=/path/to/python' >&2; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml | $(UV)
+	@echo 'installing the project and its development tools'
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS)/%/.installed: requirements/%.txt | $(UV)
+	@echo 'installing $*'
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(TOOLS)/$*
+	@$(UV) pip install --quiet --python $(TOOLS)/$*/bin/python --require-hashes -r requirements/$*.txt
+	@touch $@
