@@ -1,0 +1,1 @@
+"""Tools for developers of Quittance. Nothing in here is shipped to Lambda."""
