@@ -1,0 +1,296 @@
+"""The fintech's own events: CloudEvents 1.0 in structured JSON mode, signed by the Standard Webhooks scheme."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import fastjsonschema
+
+from quittance.errors import Reject
+from quittance.facts import PAYOUT_TYPES, REGISTRATION_TYPES, Fact, FactType, Item, Payer, PayoutLine
+from quittance.money import EXPONENTS, Money, money_from_minor_units
+from quittance.providers import SIGNATURE_MISMATCH, SIGNATURE_MISSING, Acknowledgement, Translation
+from quittance.providers.payload import any_equal, json_object, signed_at, utc_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+PROVIDER = "platform"
+TOLERANCE_S = 300
+"""How far the sender's clock may be from ours, in either direction. Standard Webhooks' own libraries allow the same."""
+
+_SCHEMA = Path(__file__).parents[1] / "schemas" / "platform-events.json"
+EVENT_TYPES = frozenset(str(kind) for kind in FactType if kind is not FactType.PAYMENT_SETTLED)
+
+ID_MISMATCH = "event_id_is_not_webhook_id"
+DOES_NOT_MATCH_SCHEMA = "event_does_not_match_schema"
+
+
+# --- verify ------------------------------------------------------------------------------------------------------------
+
+
+def verify(raw: bytes, headers: Mapping[str, str], secrets: Sequence[str], now_s: int) -> None:
+    """Standard Webhooks: an HMAC-SHA256 over `id.timestamp.body` in one of several `v1` signatures, under any live secret.
+
+    The event's own id must be the signed `webhook-id`.
+
+    Raises `Reject` with a signature code, or with `event_id_is_not_webhook_id`.
+    """
+    webhook_id, timestamp, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+    if not (webhook_id and timestamp and signatures):
+        raise Reject(SIGNATURE_MISSING)
+    signed = f"{webhook_id}.{signed_at(timestamp, now_s, TOLERANCE_S)}.".encode("utf-8", "replace") + raw
+    expected = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in _keys(secrets)]
+    if not any_equal(expected, _v1(signatures)):
+        raise Reject(SIGNATURE_MISMATCH)
+    if json_object(raw).get("id") != webhook_id:
+        raise Reject(ID_MISMATCH)
+
+
+def _keys(secrets: Sequence[str]) -> Iterator[bytes]:
+    for secret in secrets:
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_") + "==")
+        except (binascii.Error, ValueError):
+            continue
+        if key:
+            yield key
+
+
+def _v1(signatures: str) -> Iterator[str]:
+    for signature in signatures.split():
+        version, _, value = signature.strip(",").partition(",")
+        if version == "v1":
+            yield value
+
+
+# --- translate -----------------------------------------------------------------------------------------------------------
+
+
+def translate(raw: bytes, connection: str, settings: Mapping[str, Any]) -> Translation:  # noqa: ARG001
+    """The fact a platform event states; an event of an unknown type is ignored.
+
+    Properties of `data` that the schema does not know are tolerated and dropped; a known one of another type is not tolerated.
+
+    Raises `Reject`, whose message names the JSON path that is wrong and never the value there.
+    """
+    event = json_object(raw)
+    kind = event.get("type")
+    if not isinstance(kind, str) or kind not in EVENT_TYPES:
+        _validate(event, None)
+        customer = event["data"].get("business_customer")
+        account = customer if isinstance(customer, str) and customer else f"connection:{connection}"
+        return Translation(event_id=event["id"], event_type=event["type"], account=account, ignored="unknown_event_type")
+    _validate(event, kind)
+    fact = _fact(FactType(kind), _known_properties(kind, event["data"]), utc_instant(event["time"]))
+    return Translation(event_id=event["id"], event_type=event["type"], account=fact.account, facts=(fact,))
+
+
+def acknowledge() -> Acknowledgement:
+    return Acknowledgement()
+
+
+def _validate(event: dict[str, Any], kind: str | None) -> None:
+    try:
+        _validator(kind)(event)
+    except fastjsonschema.JsonSchemaValueException as error:
+        # The library prefixes every path with the name of its variable, and keeps the value, which may be personal data.
+        raise Reject(DOES_NOT_MATCH_SCHEMA, error.message.removeprefix("data.")) from None
+
+
+@cache
+def _validator(kind: str | None) -> Callable[[Any], Any]:
+    """A validator for events of one type. Compiling the schema of every type costs much more than the one that is needed."""
+    schema = {name: value for name, value in _schema().items() if name != "allOf"}
+    if kind is not None:
+        schema["properties"] = schema["properties"] | {"data": {"$ref": f"#/definitions/{kind}"}}
+    validator: Callable[[Any], Any] = fastjsonschema.compile(schema, formats=_FORMATS, use_default=False)
+    return validator
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(_SCHEMA.read_text(encoding="utf-8"))
+    return schema
+
+
+def _known_properties(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    definitions = _schema()["definitions"]
+    shape = definitions[definitions[kind]["$ref"].rpartition("/")[2]]
+    return {name: value for name, value in data.items() if name in shape["properties"]}
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return bool(utc_instant(text))
+    except ValueError:
+        return False
+
+
+def _is_day_or_instant(text: str) -> bool:
+    try:
+        return bool(_day_or_instant(text))
+    except ValueError:
+        return False
+
+
+def _day_or_instant(text: str) -> str:
+    is_day = len(text) == len("2026-11-20") and text[4] == text[7] == "-"
+    return date.fromisoformat(text).isoformat() if is_day else utc_instant(text)
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+
+
+_FORMATS: dict[str, Callable[[str], bool]] = {
+    "date-time": _is_instant,
+    "day-or-instant": _is_day_or_instant,
+    "iana-time-zone": _is_time_zone,
+    "iso-4217": lambda code: code.upper() in EXPONENTS,
+}
+
+
+# --- facts ---------------------------------------------------------------------------------------------------------------
+
+
+_KEY_OF = {
+    FactType.PAYMENT_CAPTURED: "capture_id",
+    FactType.SUBSCRIPTION_RENEWED: "invoice_id",
+    FactType.REFUND_SUCCEEDED: "refund_id",
+    FactType.REFUND_FAILED: "refund_id",
+    FactType.DISPUTE_OPENED: "dispute_id",
+    FactType.DISPUTE_WON: "dispute_id",
+    FactType.DISPUTE_LOST: "dispute_id",
+    FactType.PAYOUT_PAID: "payout_id",
+    FactType.PAYOUT_FAILED: "payout_id",
+}
+"""The property that holds the business key; a payment's own id for the types not listed."""
+
+
+def _fact(kind: FactType, data: dict[str, Any], occurred_at: str) -> Fact:
+    customer = data["business_customer"]
+    if kind in REGISTRATION_TYPES:
+        return Fact(
+            type=kind,
+            provider=PROVIDER,
+            account=customer,
+            key=customer,
+            occurred_at=occurred_at,
+            registration=_registration(data),
+        )
+    amount = _amount(data["amount"])
+    period_start, period_end = _period(data)
+    return Fact(
+        type=kind,
+        provider=PROVIDER,
+        account=customer,
+        key=data[_KEY_OF.get(kind, "payment_id")],
+        occurred_at=occurred_at,
+        # Of several captures each can fail once; a payment as a whole fails under its own id.
+        occurrence=data.get("capture_id", "") if kind is FactType.PAYMENT_FAILED else "",
+        amount=amount,
+        payout_lines=_payout_lines(data, amount.currency) if kind in PAYOUT_TYPES else (),
+        items=_items(data, amount),
+        payer=_payer(data.get("customer")),
+        fee=_amount(data["fee"]) if "fee" in data else None,
+        # The only billing invoices the platform speaks of are those of its `subscription.renewed` events.
+        awaits_renewal=True if "invoice_id" in data and kind is not FactType.SUBSCRIPTION_RENEWED else None,
+        payment_id=data.get("payment_id"),
+        invoice_id=data.get("invoice_id"),
+        capture_id=data.get("capture_id"),
+        subscription_id=data.get("subscription_id"),
+        subscription_plan=data.get("plan"),
+        method=data.get("method"),
+        order_id=data.get("order_id"),
+        description=data.get("description"),
+        period_start=period_start,
+        period_end=period_end,
+        reason=data.get("reason"),
+    )
+
+
+def _amount(amount: dict[str, Any]) -> Money:
+    return money_from_minor_units(amount["value"], amount["currency"])
+
+
+def _registration(data: dict[str, Any]) -> dict[str, Any]:
+    accounts = [{"provider": account["provider"], "account": account["account"]} for account in data.get("accounts", ())]
+    codes = {name: data[name].upper() for name in ("country", "currency") if name in data}
+    return data | codes | ({"accounts": accounts} if "accounts" in data else {})
+
+
+def _payer(customer: dict[str, Any] | None) -> Payer | None:
+    if not customer:
+        return None
+    address = customer.get("address", {})
+    return Payer(
+        name=customer.get("name"),
+        email=customer.get("email"),
+        country=customer["country"].upper() if "country" in customer else None,
+        tax_number=customer.get("tax_number"),
+        **{part: address.get(part) for part in ("line1", "line2", "city", "postal_code", "state")},
+    )
+
+
+def _period(data: dict[str, Any]) -> tuple[str | None, str | None]:
+    if "period_start" not in data:
+        return None, None
+    start, end = _day_or_instant(data["period_start"]), _day_or_instant(data["period_end"])
+    if end[: len("2026-11-20")] < start[: len("2026-11-20")]:
+        raise Reject("period_ends_before_it_starts")
+    return start, end
+
+
+def _items(data: dict[str, Any], total: Money) -> tuple[Item, ...]:
+    """The lines with the amount of each line; the platform may have written the price of one unit instead.
+
+    Raises `Reject` if the amounts mean neither.
+    """
+    items = [
+        Item(name=item["name"], quantity=int(item.get("quantity", 1)), amount=_part(item["amount"], total.currency))
+        for item in data.get("items", ())
+    ]
+    priced = [Item(name=item.name, quantity=item.quantity, amount=item.quantity * item.amount) for item in items]
+    for lines in (items, priced):
+        if sum(line.amount for line in lines) == total.value:
+            return tuple(lines)
+    if items:
+        raise Reject("items_do_not_add_up")
+    return ()
+
+
+def _payout_lines(data: dict[str, Any], currency: str) -> tuple[PayoutLine, ...]:
+    return tuple(
+        PayoutLine(
+            payment_id=line["payment_id"],
+            gross=_part(line["gross"], currency),
+            fee=_part(line["fee"], currency),
+            net=_part(line["net"], currency),
+        )
+        for line in data["payments"]
+    )
+
+
+def _part(amount: float | dict[str, Any], currency: str) -> int:
+    """The minor units of a part, which may name the currency of the whole again but no other."""
+    value = amount
+    if isinstance(amount, dict):
+        value = amount["value"]
+        if amount["currency"].upper() != currency:
+            raise Reject("currencies_differ")
+    if not isinstance(value, int):  # the schema's integers include 5.0
+        raise Reject("amount_not_integer")
+    return value

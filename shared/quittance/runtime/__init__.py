@@ -1,0 +1,1 @@
+"""Adapters between the product and AWS: parameters, queues, the table, logs and metrics."""

@@ -1,0 +1,75 @@
+"""The composition root of the worker functions: the only place that reads their environment and makes their clients.
+
+Everything is made once, when the function's module is imported, because Lambda's init phase has its own budget.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+
+import boto3
+from botocore.config import Config
+
+from quittance.converge import Converger
+from quittance.ledger import Ledger
+from quittance.registration import CustomerDirectory, Registrar
+from quittance.runtime.observability import count, logger
+from quittance.runtime.parameter import Parameter
+from quittance.runtime.queues import Queues, revisit_message
+from quittance.runtime.table import CLIENT_CONFIG, DynamoTable
+from quittance.space_invoices import Exchange, SpaceInvoices
+
+_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+
+
+def now() -> int:
+    """Seconds since 1970."""
+    return int(time.time())
+
+
+def timestamp() -> str:
+    """The present as RFC 3339 in UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def table() -> DynamoTable:
+    return DynamoTable(os.environ["TABLE_NAME"], boto3.client("dynamodb", config=CLIENT_CONFIG))
+
+
+def queues() -> Queues:
+    return Queues(boto3.client("sqs", config=_AWS), json.loads(os.environ["QUEUE_URLS"]))
+
+
+def space_invoices() -> SpaceInvoices:
+    api_key = Parameter(boto3.client("ssm", config=_AWS), os.environ["SPACE_INVOICES_API_KEY_PARAMETER"])
+    return SpaceInvoices(os.environ["SPACE_INVOICES_BASE_URL"], api_key, observe=_log_exchange)
+
+
+def _log_exchange(exchange: Exchange) -> None:
+    details = {"method": exchange.method, "route": exchange.route, "status": exchange.status, "duration_ms": exchange.duration_ms}
+    logger.info("invoicing API asked", extra=details | {"api_request_id": exchange.request_id})
+
+
+def converger() -> Converger:
+    ledger = Ledger(table())
+    return Converger(
+        ledger=ledger,
+        customers=CustomerDirectory(ledger, now),
+        api=space_invoices(),
+        stage=os.environ["STAGE"],
+        now=now,
+        count=count,
+    )
+
+
+def registrar() -> Registrar:
+    queue = queues()
+
+    def revisit_later(provider: str, account: str, payment_id: str, reason: str) -> None:
+        queue.send([revisit_message(provider, account, payment_id, reason, timestamp())])
+
+    api = space_invoices()
+    return Registrar(ledger=Ledger(table()), api=api, stage=os.environ["STAGE"], now=now, revisit_later=revisit_later)

@@ -1,0 +1,153 @@
+"""What travels between the functions: messages, the queue each belongs to, and how they are sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quittance.errors import Reject, Retry
+from quittance.facts import Fact, FactType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from quittance.providers import Translation
+
+FUNCTION_OF: dict[FactType, str] = {
+    FactType.BUSINESS_CUSTOMER_CREATED: "business_customer_changed",
+    FactType.BUSINESS_CUSTOMER_UPDATED: "business_customer_changed",
+    FactType.PAYMENT_AUTHORIZED: "payment_authorized",
+    FactType.PAYMENT_SUCCEEDED: "payment_succeeded",
+    FactType.PAYMENT_CAPTURED: "payment_captured",
+    FactType.PAYMENT_FAILED: "payment_failed",
+    FactType.PAYMENT_SETTLED: "payment_revisited",
+    FactType.SUBSCRIPTION_RENEWED: "subscription_renewed",
+    FactType.REFUND_SUCCEEDED: "refund_processed",
+    FactType.REFUND_FAILED: "refund_failed",
+    FactType.DISPUTE_OPENED: "dispute_opened",
+    FactType.DISPUTE_WON: "dispute_won",
+    FactType.DISPUTE_LOST: "dispute_lost",
+    FactType.PAYOUT_PAID: "payout_settled",
+    FactType.PAYOUT_FAILED: "payout_settled",
+}
+"""The function, and so the queue, that each type of fact belongs to."""
+
+BATCH_MAX = 10
+BATCH_BYTES_MAX = 1_048_576
+"""What SQS takes in one request, and in one message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to the queue of `function`. Messages of one `group` are handled in turn."""
+
+    function: str
+    group: str
+    body: str = field(repr=False)
+    deduplication_id: str = ""
+
+    @classmethod
+    def of(cls, function: str, group: tuple[str, str, str], content: dict[str, Any], received_at: str) -> Message:
+        """A message about one case: `group` is its provider, account and case id.
+
+        Its body is ASCII, because SQS refuses some characters. Two messages of the same content have one deduplication id,
+        which SQS honours for five minutes; it saves work and guarantees nothing.
+
+        Raises `Reject` with `body_too_large` if SQS would not take it.
+        """
+        text = json.dumps(content | {"received_at": received_at}, separators=(",", ":"))
+        if len(text) > BATCH_BYTES_MAX:
+            raise Reject("body_too_large")
+        return cls(function, _digest("|".join(group)), text, _digest(json.dumps(content, sort_keys=True)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fact_message(fact: Fact, event_id: str, event_type: str, received_at: str) -> Message:
+    """`fact` for the function that records its type, in the order of its payment. `received_at` is an RFC 3339 instant in UTC."""
+    content = {"fact": fact.to_json(), "event_id": event_id, "event_type": event_type}
+    return Message.of(FUNCTION_OF[fact.type], (fact.provider, fact.account, fact.case_ids[0]), content, received_at)
+
+
+def delivery_messages(provider: str, translation: Translation, received_at: str) -> list[Message]:
+    """Everything one delivery of `provider` means, for the functions it concerns; never empty.
+
+    A delivery without facts goes to the function that keeps such events, so that they can be explained.
+    """
+    event_id, event_type = translation.event_id, translation.event_type
+    if translation.facts:
+        return [fact_message(fact, event_id, event_type, received_at) for fact in translation.facts]
+    content = {
+        "provider": provider,
+        "account": translation.account,
+        "event_id": event_id,
+        "event_type": event_type,
+        "reason": translation.ignored or "object_not_fetched",
+    }
+    return [Message.of("event_ignored", (provider, translation.account, event_id), content, received_at)]
+
+
+def revisit_message(provider: str, account: str, payment_id: str, reason: str, received_at: str) -> Message:
+    """One payment to converge again without a new outside event."""
+    content = {"revisit": {"provider": provider, "account": account, "payment_id": payment_id}, "reason": reason}
+    return Message.of("payment_revisited", (provider, account, payment_id), content, received_at)
+
+
+class QueueClient(Protocol):
+    """The part of the SQS client that is used."""
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> Mapping[str, Any]: ...  # noqa: N803 - SQS's names
+
+
+class Queues:
+    """The queues of the functions, by function name."""
+
+    def __init__(self, client: QueueClient, urls: Mapping[str, str]) -> None:
+        self._client = client
+        self._urls = dict(urls)
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Every message is on its queue when this returns.
+
+        Raises `Retry` if any is not known to be; those that were sent are then sent again, which is harmless.
+        """
+        by_function: dict[str, list[Message]] = {}
+        for message in messages:
+            by_function.setdefault(message.function, []).append(message)
+        for function, waiting in by_function.items():
+            for batch in _batches(waiting):
+                self._send_batch(self._urls[function], batch)
+
+    def _send_batch(self, url: str, batch: list[Message]) -> None:
+        entries = [
+            {
+                "Id": str(place),
+                "MessageBody": message.body,
+                "MessageGroupId": message.group,
+                "MessageDeduplicationId": message.deduplication_id,
+            }
+            for place, message in enumerate(batch)
+        ]
+        try:
+            answer = self._client.send_message_batch(QueueUrl=url, Entries=entries)
+        except (BotoCoreError, ClientError) as error:
+            raise Retry("queue_unavailable", type(error).__name__) from None
+        if len(answer.get("Successful", ())) != len(batch):
+            raise Retry("queue_incomplete")
+
+
+def _batches(messages: list[Message]) -> Iterator[list[Message]]:
+    batch: list[Message] = []
+    for message in messages:
+        if len(batch) == BATCH_MAX or sum(len(held.body) for held in (*batch, message)) > BATCH_BYTES_MAX:
+            yield batch
+            batch = []
+        batch.append(message)
+    if batch:
+        yield batch
