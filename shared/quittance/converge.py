@@ -224,14 +224,23 @@ class Converger:
         return min(found, key=lambda one: (str(one.get("created_at")), str(one.get("id")))) if found else None
 
     def _remove_payments(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> None:
-        """Remove every record of the failed payment from its invoice; inline records have no id until they are listed."""
+        """Remove every record of the failed payment from its invoice; inline records have no id until they are listed.
+
+        A list may lag behind. So when it shows none, the invoice itself must show that the money is no longer recorded.
+        """
         document = entry.record.document
-        invoice = case.documents[document.refers_to].record.api_id
-        recorded = list(self._api.pages("payments", entity_id=customer.entity_id, query={"invoice_id": {"equals": invoice}}))
-        for payment in recorded:
-            if payment.get("invoice_id") == invoice and payment.get("reference") == document.payment_id and not payment.get("deleted_at"):
-                key = idempotency_key(entry.idempotency_key, payment["id"])
-                self._api.delete(f"/payments/{payment['id']}", entity_id=customer.entity_id, idempotency_key=key)
+        invoice = case.documents[document.refers_to].record
+        query = {"invoice_id": {"equals": invoice.api_id}}
+        listed = list(self._api.pages("payments", entity_id=customer.entity_id, query=query))
+        recorded = [one for one in listed if one.get("invoice_id") == invoice.api_id and not one.get("deleted_at")]
+        failed = [one for one in recorded if one.get("reference") == document.payment_id]
+        for payment in failed:
+            key = idempotency_key(entry.idempotency_key, payment["id"])
+            self._api.delete(f"/payments/{payment['id']}", entity_id=customer.entity_id, idempotency_key=key)
+        if not failed:
+            held = self._api.get(f"/invoices/{invoice.api_id}", entity_id=customer.entity_id)
+            if held.get("total_paid", 0) >= case.recorded_on(invoice.document).decimal:
+                raise InDoubt("payment_not_listed")
 
 
 def _type_of(identity: str) -> str:

@@ -188,11 +188,9 @@ def merged(known: Fact, reported: Fact) -> Fact:
     if known.identity != reported.identity:
         raise ValueError("only reports of the same fact can be merged")
     first, second = sorted((known, reported), key=lambda fact: (fact.occurred_at, repr(fact)))
-    added = {
-        field.name: getattr(second, field.name)
-        for field in fields(Fact)
-        if getattr(first, field.name) in _EMPTY and getattr(second, field.name) not in _EMPTY
-    }
+    added = _added(first, second)
+    if first.payer and second.payer:
+        added["payer"] = replace(first.payer, **_added(first.payer, second.payer))
     latest = max(first.latest_at, second.latest_at)
     return replace(
         first,
@@ -203,6 +201,12 @@ def merged(known: Fact, reported: Fact) -> Fact:
             "awaits_renewal": _awaits_renewal(first.awaits_renewal, second.awaits_renewal),
         },
     )
+
+
+def _added(first: Fact | Payer, second: Fact | Payer) -> dict[str, Any]:
+    """What only `second` says."""
+    values = {field.name: (getattr(first, field.name), getattr(second, field.name)) for field in fields(first)}
+    return {name: now for name, (before, now) in values.items() if before in _EMPTY and now not in _EMPTY}
 
 
 def _awaits_renewal(*reports: bool | None) -> bool | None:

@@ -18,9 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from quittance.documents import DocumentState, RecordedDocument, document_from_json
+from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument, document_from_json
 from quittance.errors import Retry
 from quittance.facts import Fact, conflicting_fields, fact_from_json, merged
+from quittance.money import Money
 from quittance.plan import Case, Plan
 from quittance.storage import Absent, AbsentOrEquals, Check, Condition, Equals, Item, Put, Table, Write
 
@@ -34,6 +35,7 @@ OPEN_FINDING = "finding:open"
 WAITING = "case:waiting"
 """`Table.find` reference of every case in which something waits."""
 _MAX_JOINS = 8
+_RECORDS = {DocumentKind.PAYMENT: 1, DocumentKind.PAYMENT_REMOVAL: -1}
 
 
 @dataclass(slots=True)
@@ -116,6 +118,15 @@ class CaseFile:
     def pending(self) -> DocumentEntry | None:
         """A document whose request may have been sent and whose outcome is not recorded."""
         return next((e for e in self.documents.values() if e.record.state is DocumentState.INTENDED), None)
+
+    def recorded_on(self, invoice: Document) -> Money:
+        """What stands recorded as received or paid out on an issued document: with it, and later added or removed."""
+        total = sum(payment.amount for payment in invoice.payments)
+        for entry in self.documents.values():
+            later = entry.record.document
+            if later.refers_to == invoice.key and entry.record.state is DocumentState.ISSUED:
+                total += _RECORDS.get(later.kind, 0) * later.amount.value
+        return Money(total, invoice.amount.currency)
 
     def add_fact(self, fact: Fact, event_id: str, now: int) -> str:
         """Take a reported fact in. Returns what it was: `new`, `known`, `merged` or `conflict`.

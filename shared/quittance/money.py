@@ -28,6 +28,9 @@ EXPONENTS: dict[str, int] = {code: 2 for code in _EXPONENT_TWO.split()} | {
 DOCUMENT_DECIMALS = 2
 """Decimals that the invoicing API carries in document totals."""
 
+VALUE_MAX = 10**15 - 1
+"""Most minor units of an amount: a JSON number in major units carries no more digits exactly."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Money:
@@ -74,13 +77,15 @@ def money_from_minor_units(value: object, currency: object, *, exponent: int | N
 
     `exponent` is the provider's own number of decimals for this currency where it departs from ISO 4217.
 
-    Raises `Reject` for an amount that is not a whole number, is negative, cannot be expressed in the currency's own minor
-    unit, or has a currency that ISO 4217 does not list: such an amount is never guessed.
+    Raises `Reject` for an amount that is not a whole number, is negative or beyond `VALUE_MAX`, cannot be expressed in the
+    currency's own minor unit, or has a currency that ISO 4217 does not list: such an amount is never guessed.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise Reject("amount_not_integer")
     if value < 0:
         raise Reject("amount_negative")
+    if value > VALUE_MAX:
+        raise Reject("amount_too_large")
     if not isinstance(currency, str) or currency.upper() not in EXPONENTS:
         raise Reject("currency_unknown")
     code = currency.upper()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from quittance.documents import Document, DocumentKind, PaymentRecord, RecordedDocument
 from quittance.facts import Fact, FactType, Item
@@ -187,7 +187,7 @@ def _invoice_payment(sheet: _Sheet, payment: _Payment) -> None:
     if payment.captures:
         for capture, amount in _increments(sheet, payment.captures):
             _invoice_sale(sheet, payment, capture, amount, f"capture:{capture.key}", "payment captured: invoice for this capture")
-    elif payment.succeeded and payment.succeeded.awaits_renewal and not payment.renewal:
+    elif payment.succeeded and not payment.renewal and sheet.awaits_renewal(payment):
         sheet.wait(payment.succeeded, "subscription.renewed")
     elif payment.succeeded and payment.succeeded.amount:
         subject = f"payment:{payment.id}"
@@ -286,11 +286,11 @@ class _Returned:
     fact: Fact
     level: Money
     capture_id: str | None = None
-    is_dispute: bool = False
+    kind: Literal["refund", "dispute", "doubled"] = "refund"
 
 
 def _returned_money(sheet: _Sheet) -> list[_Returned]:
-    returned = [*_refunds(sheet), *_disputes(sheet)]
+    returned = [*_refunds(sheet), *_disputes(sheet), *_doubled_sales(sheet)]
     return sorted(returned, key=lambda item: (item.fact.occurred_at, item.subject))
 
 
@@ -351,7 +351,18 @@ def _disputes(sheet: _Sheet) -> Iterator[_Returned]:
         last = max(closed or facts, key=lambda fact: (fact.latest_at, fact.type is FactType.DISPUTE_LOST))
         if last.amount:
             level = last.amount if last.type in sheet.types_that_credit_disputes else zero(last.amount.currency)
-            yield _Returned(f"dispute:{key}", last.payment_id or "", last, level, last.capture_id, is_dispute=True)
+            yield _Returned(f"dispute:{key}", last.payment_id or "", last, level, last.capture_id, "dispute")
+
+
+def _doubled_sales(sheet: _Sheet) -> Iterator[_Returned]:
+    """A payment invoiced on its own before any report said that it pays a renewal, which had its invoice too: one must go.
+
+    Nothing is voided, so the payment's own invoice is credited. No money went back: what was received is recorded on the other.
+    """
+    for payment in sheet.payments:
+        own = sheet.sale_invoice_of(payment)
+        if own and payment.evidence and payment.renewal and sheet.find(f"renewal:{payment.renewal.key}"):
+            yield _Returned(f"doubled:{payment.id}", payment.id, payment.evidence, own.amount, kind="doubled")
 
 
 def _lower(sheet: _Sheet, returned: _Returned) -> None:
@@ -362,7 +373,7 @@ def _lower(sheet: _Sheet, returned: _Returned) -> None:
     credit_note = sheet.find(returned.subject, DocumentKind.CREDIT_NOTE)
     assert credit_note  # something was credited under this subject
     date = sheet.customer.local_date(returned.fact.latest_at).isoformat()
-    what = "dispute won after it was credited" if returned.is_dispute else "refund failed after it was credited"
+    what = "dispute won after it was credited" if returned.kind == "dispute" else "refund failed after it was credited"
     sheet.add(
         Document(
             key=sheet.next_key(DocumentKind.INVOICE, returned.subject),
@@ -403,8 +414,17 @@ def _raise(sheet: _Sheet, returned: _Returned) -> None:
         sheet.find_fault("returned_more_than_paid", returned.subject, missing)
 
 
+_WHAT = {
+    FactType.DISPUTE_LOST: "dispute lost",
+    FactType.DISPUTE_OPENED: "dispute opened",
+    FactType.PAYMENT_SUCCEEDED: "invoiced with its renewal",
+    FactType.SUBSCRIPTION_RENEWED: "invoiced with its renewal",
+}
+
+
 def _credit(sheet: _Sheet, returned: _Returned, invoice: Document, amount: Money) -> None:
-    what = ("dispute lost" if returned.fact.type is FactType.DISPUTE_LOST else "dispute opened") if returned.is_dispute else "refund"
+    what = _WHAT.get(returned.fact.type, "refund")
+    paid_out = min(amount, sheet.recorded_on(invoice)) if returned.kind == "doubled" else amount
     sheet.add(
         Document(
             key=sheet.next_key(DocumentKind.CREDIT_NOTE, returned.subject),
@@ -420,7 +440,7 @@ def _credit(sheet: _Sheet, returned: _Returned, invoice: Document, amount: Money
             refers_to=invoice.key,
             lines=(Item(name=f"{what.capitalize()}: {invoice.lines[0].name}", quantity=1, amount=amount.value),),
             payer=invoice.payer,
-            payments=(sheet.payment_record(returned.fact.key, amount, returned.fact, of=invoice.payment_id),),
+            payments=(sheet.payment_record(returned.fact.key, paid_out, returned.fact, of=invoice.payment_id),) if paid_out else (),
             subscription_id=invoice.subscription_id,
             order_id=invoice.order_id,
         )
@@ -523,6 +543,12 @@ class _Sheet:
     def belongs_to_renewal(self, payment: _Payment) -> bool:
         """Whether the payment is recorded on the invoice of its renewal rather than on one of its own."""
         return payment.renewal is not None and payment.renewal.key not in self.without_own_invoice
+
+    def awaits_renewal(self, payment: _Payment) -> bool:
+        """Whether the billing invoice it pays is one that a renewal reports, as far as any report of that invoice says."""
+        reports = [p.succeeded for p in self.payments if p.succeeded and (p is payment or (not p.is_named and p.id in payment.aliases))]
+        said = [report.awaits_renewal for report in reports]
+        return True in said and False not in said
 
     def sale_invoice_of(self, payment: _Payment, arrived: Fact | None = None) -> Document | None:
         """The payment's own invoice; with `arrived`, that of this one capture."""

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind, DocumentState
-from quittance.money import Money
 from quittance.plan import plan
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _against_the_api(case: CaseFile, entry: DocumentEntry, held: Mapping[str, Ma
         "number": record.number,
         "is_draft": False,
         "voided_at": None,
-        "total_paid": _paid(case, document).decimal,
+        "total_paid": case.recorded_on(document).decimal,
     }
     codes = {name: "voided_by_hand" if name == "voided_at" else f"{name}_differs" for name in expected}
     return [
@@ -108,17 +107,6 @@ def _against_the_api(case: CaseFile, entry: DocumentEntry, held: Mapping[str, Ma
         for name, value in expected.items()
         if one.get(name) != value
     ]
-
-
-def _paid(case: CaseFile, document: Document) -> Money:
-    """What the ledger says stands recorded on a document: with it, and later added or removed."""
-    total = sum(payment.amount for payment in document.payments)
-    for entry in case.documents.values():
-        later = entry.record.document
-        if later.refers_to == document.key and entry.record.state is DocumentState.ISSUED:
-            sign = {DocumentKind.PAYMENT: 1, DocumentKind.PAYMENT_REMOVAL: -1}.get(later.kind, 0)
-            total += sign * later.amount.value
-    return Money(total, document.amount.currency)
 
 
 def _unexplained(documents: list[Mapping[str, Any]], recorded: Mapping[str, object]) -> list[Difference]:

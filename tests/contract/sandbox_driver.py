@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import settings
+
 from tools.sandbox.contract import ADDITIONS, contract
 from tools.sandbox.model import Answer, Sandbox
 from tools.sandbox.settings import Settings
@@ -21,6 +23,8 @@ START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 UNDOCUMENTED = {404: "rule entity-scope of the document: lists too answer 404 for an entity or account that is not the caller's"}
 """Statuses that operations may answer although the document does not list them, with the reason."""
 UNLIMITED = Settings(rate_limits=None)
+UNHURRIED = settings(deadline=None)
+"""For property tests: how long an example takes says more about the machine than about the sandbox."""
 JSON = {"content-type": "application/json"}
 
 

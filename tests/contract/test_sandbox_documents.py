@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.contract.sandbox_driver import Api, invoice_body
 
+from tests.contract.sandbox_driver import Api, invoice_body
 from tools.sandbox.settings import Settings
 
 INVOICE = {"type": "invoice"}
@@ -77,7 +77,7 @@ def test_dates_have_defaults_and_the_forms_of_the_reference() -> None:
         ("date_service_to", {"date_service": "2026-11-02", "date_service_to": "2026-11-01"}),
     ],
 )
-def test_dates_that_make_no_sense(field: str, dates: dict[str, str]) -> None:
+def test_dates_that_make_no_sense(field: str, dates: dict[str, Any]) -> None:
     reply = Api().call("POST", "/invoices", invoice_body(**dates))
     assert (reply.status, reply.issues[0]["path"]) == (422, [field])
 

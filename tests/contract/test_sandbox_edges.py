@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.contract.sandbox_driver import UNLIMITED, Api, invoice_body
 
+from tests.contract.sandbox_driver import UNLIMITED, Api, invoice_body
 from tools.sandbox.settings import Settings
 
 
-@pytest.mark.parametrize("authorization", [None, "", "sk_sandbox_1", "Bearer sk_test_1", "Bearer ek_sandbox_1", "Basic sk_live_1"])
+@pytest.mark.parametrize(
+    "authorization", [None, "", "sk_sandbox_1", "Bearer sk_test_1", "Bearer ek_sandbox_1", "Basic sk_live_1"]
+)
 def test_a_missing_or_malformed_key_is_refused(authorization: str | None) -> None:
     reply = Api().call("GET", "/invoices", headers={"authorization": authorization})
     assert (reply.status, reply.json["code"]) == (401, "unauthorized")

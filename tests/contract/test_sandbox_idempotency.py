@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.sandbox_driver import Api, invoice_body
 
+from tests.contract.sandbox_driver import UNHURRIED, Api, invoice_body
 from tools.sandbox.faults import Status
 from tools.sandbox.settings import Settings
 
@@ -115,6 +115,7 @@ def test_a_key_that_is_too_long_is_malformed() -> None:
     assert Api().call("POST", "/invoices", invoice_body(), key="k" * 256).status == 400
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([10, 20, 0.001])), max_size=12))
 def test_every_history_has_one_effect_and_one_answer_per_key(history: list[tuple[str, float]]) -> None:
     api = Api()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.sandbox_driver import Api
 
+from tests.contract.sandbox_driver import UNHURRIED, Api
 from tools.sandbox.faults import LookupLag, Match
 from tools.sandbox.settings import Settings
 
@@ -120,6 +120,7 @@ _pages = st.tuples(
 )
 
 
+@UNHURRIED
 @given(_pages)
 def test_pages_visit_everything_once_in_both_directions(case: tuple[list[float], int, list[str]]) -> None:
     totals, limit, order = case
@@ -150,6 +151,7 @@ def _walk(api: Api, limit: int, order: list[str], direction: str, cursor: str | 
             return seen, page["pagination"][back]
 
 
+@UNHURRIED
 @given(st.integers(1, 4), st.lists(st.booleans(), min_size=1, max_size=6))
 def test_what_is_created_or_deleted_between_pages_hides_and_repeats_nothing(limit: int, changes: list[bool]) -> None:
     api = Api()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.sandbox_driver import Api, invoice_body
 
+from tests.contract.sandbox_driver import UNHURRIED, Api, invoice_body
 from tools.sandbox.settings import Settings
 
 
@@ -143,6 +143,7 @@ _moves = st.lists(
 )
 
 
+@UNHURRIED
 @given(_moves)
 def test_no_history_takes_more_than_a_document_is_worth(moves: list[tuple[str, int]]) -> None:
     api = Api()
@@ -150,7 +151,9 @@ def test_no_history_takes_more_than_a_document_is_worth(moves: list[tuple[str, i
     targets = {"pay": {"invoice_id": invoice}, "pay out": {"credit_note_id": note}}
     targets["apply"] = targets["pay"] | targets["pay out"]
     for move, cents in moves:
-        payments = api.ids("/payments", query='{"deleted_at": {"in": [null]}}' if move == "delete" else '{"deleted_at": {"not": ""}}')
+        payments = api.ids(
+            "/payments", query='{"deleted_at": {"in": [null]}}' if move == "delete" else '{"deleted_at": {"not": ""}}'
+        )
         if move in targets:
             kind = "credit_note" if move == "apply" else "card"
             api.call("POST", "/payments", targets[move] | {"amount": cents / 100, "type": kind})

@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from tools.sandbox.sources import wall_clock
 from tools.sandbox.transport import mounted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DEADLINE_SECONDS = 20
 KEY = {"authorization": "Bearer sk_sandbox_1"}
@@ -143,7 +144,7 @@ def test_the_effect_comes_even_when_the_client_gave_up(live: httpx.Client) -> No
 
 
 def test_a_delay_after_the_effect_has_the_effect_at_once(live: httpx.Client) -> None:
-    _fault(live, "delay", seconds=5, when="after")
+    _fault(live, "delay", seconds=1, when="after")
     with pytest.raises(httpx.ReadTimeout):
         live.post("/invoices", json=invoice_body(metadata={"order": "1"}), timeout=0.2)
     assert len(_invoices(live)) == 1
@@ -154,7 +155,12 @@ def test_faults_can_be_listed_cleared_and_refused(live: httpx.Client) -> None:
     assert [fault["kind"] for fault in live.get("/_sandbox/faults").json()["data"]] == ["status"]
     assert live.delete("/_sandbox/faults").json() == {"data": []}
     assert live.post("/invoices", json=invoice_body(metadata={"order": "1"})).status_code == 201
-    for nonsense in ({"kind": "earthquake"}, {"kind": "status", "status": 200}, {"kind": "delay"}, {"kind": "reset_before", "x": 1}):
+    for nonsense in (
+        {"kind": "earthquake"},
+        {"kind": "status", "status": 200},
+        {"kind": "delay"},
+        {"kind": "reset_before", "x": 1},
+    ):
         assert live.post("/_sandbox/faults", json=nonsense).status_code == 422
     assert live.post("/_sandbox/faults", content=b"{").status_code == 400
     assert live.get("/_sandbox/nowhere").status_code == 404
@@ -206,10 +212,10 @@ def test_webhooks_really_leave_and_are_tried_again(live: httpx.Client) -> None:
 
 def test_many_clients_at_once_get_unbroken_numbers(live: httpx.Client) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda position: live.post("/invoices", json=invoice_body(metadata={"n": str(position)})), range(60)))
-    assert sorted(answer.json()["number"] for answer in answers) == [f"2026-{n:05d}" for n in range(1, 61)] or {
-        answer.json()["number"][5:] for answer in answers
-    } == {f"{n:05d}" for n in range(1, 61)}
+        answers = list(
+            pool.map(lambda position: live.post("/invoices", json=invoice_body(metadata={"n": str(position)})), range(60))
+        )
+    assert sorted(int(answer.json()["number"].rpartition("-")[2]) for answer in answers) == list(range(1, 61))
 
 
 def test_the_command_prints_its_url_and_serves() -> None:
@@ -235,12 +241,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(live: httpx.Client) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def _until(condition: Any) -> None:
-    deadline = threading.Event()
-    timer = threading.Timer(DEADLINE_SECONDS, deadline.set)
-    timer.start()
-    try:
-        while not condition():
-            assert not deadline.is_set(), "the condition did not come true"
-    finally:
-        timer.cancel()
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.02)

@@ -43,7 +43,11 @@ def test_a_delivery_is_signed_over_its_raw_body() -> None:
     assert delivery.headers["X-Webhook-Timestamp"] == str(int(START.timestamp()))
     assert (delivery.headers["X-Webhook-Event"], delivery.headers["X-Webhook-Id"]) == ("invoice.created", endpoint["id"])
     body = json.loads(delivery.body)
-    assert (body["event"], body["data"]["number"], body["timestamp"]) == ("invoice.created", "2026-00001", "2026-11-20T12:00:00.000Z")
+    assert (body["event"], body["data"]["number"], body["timestamp"]) == (
+        "invoice.created",
+        "2026-00001",
+        "2026-11-20T12:00:00.000Z",
+    )
     assert body["data"]["id"] == invoice["id"]
     assert contract().schema("WebhookDelivery").is_valid(body)
 

@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError
 
 from quittance.facts import FactType, fact_from_json
-from quittance.providers import provider
+from quittance.providers import provider, provider_names
 from quittance.runtime.observability import logger
 from quittance.runtime.queues import FUNCTION_OF, Queues, delivery_messages
 from quittance.runtime.secrets import Connections
@@ -86,7 +86,10 @@ INTENT = body_of("stripe", "payment_intent.succeeded")
 # --- what is accepted
 
 
-@pytest.mark.parametrize("file", sorted(str(path.relative_to(ROOT / "events")) for path in (ROOT / "events").rglob("*.json")))
+@pytest.mark.parametrize(
+    "file",
+    sorted(str(path.relative_to(ROOT / "events")) for name in provider_names() for path in (ROOT / "events" / name).glob("*.json")),
+)
 def test_every_sample_reaches_the_queue_of_its_function(ingest: ModuleType, cloud: Cloud, file: str) -> None:
     name, body = Path(file).parent.name, (ROOT / "events" / file).read_bytes()
     assert answer(ingest, request(name, body)) == (200, {"received": True})

@@ -155,7 +155,7 @@ def test_a_message_without_a_fact_is_handled_too() -> None:
     [message] = worker.messages
     assert message.fact is None
     assert message.body == body
-    assert worker.metrics == {("Handled", "none", "none"): 1}
+    assert worker.metrics == {("MessagesHandled", "none", "none"): 1}
 
 
 def test_no_records_are_no_failures() -> None:
@@ -240,7 +240,7 @@ def test_an_unreadable_message_fails_alone(name: str) -> None:
     assert worker.handle(_record("a1", group="a", body=UNREADABLE[name]), _record("a2", group="a")) == ["a1"]
     assert worker.tried == ["a2"]
     assert worker.sqs.hidden == {"a1": HOPELESS_DELAY_S}
-    assert worker.metrics["Failed", "Reject", "message_unreadable"] == 1
+    assert worker.metrics["MessagesFailed", "none", "message_unreadable"] == 1
 
 
 def test_what_there_is_no_time_for_goes_back_at_once() -> None:
@@ -305,10 +305,10 @@ def test_metrics_tell_what_was_handled_and_what_failed() -> None:
     worker = Worker(a1=Retry("case_in_use"), b1=InDoubt("api_no_answer"), c1=KeyError("defect"))
     worker.handle(_record("a1"), _record("b1"), _record("c1"), _record("d1"))
     assert worker.metrics == {
-        ("Failed", "Retry", "case_in_use"): 1,
-        ("Failed", "InDoubt", "api_no_answer"): 1,
-        ("Failed", "Defect", "defect"): 1,
-        ("Handled", "stripe", "payment.succeeded"): 1,
+        ("MessagesFailed", "stripe", "case_in_use"): 1,
+        ("MessagesFailed", "stripe", "api_no_answer"): 1,
+        ("MessagesFailed", "stripe", "defect"): 1,
+        ("MessagesHandled", "stripe", "payment.succeeded"): 1,
     }
 
 

@@ -274,3 +274,11 @@ def test_what_stands_invoiced_is_what_was_paid_less_what_was_returned(history: l
     last = [max((f for f in history if f.key == key and f.type != "dispute.opened"), key=lambda f: f.occurred_at) for key in disputes]
     lost = sum(f.amount.value for f in last if f.type == "dispute.lost" and f.amount)
     assert balance(arrive(history)[0]) == max(0, paid - refunded - lost)
+
+
+def test_a_paid_billing_invoice_that_is_no_renewal_is_invoiced_in_any_order_of_its_reports() -> None:
+    unnamed = succeeded(payment_id="in_1", invoice_id="in_1", awaits_renewal=False)
+    link = succeeded(invoice_id="in_1", awaits_renewal=True)
+    for order in permutations([unnamed, link]):
+        case, _ = arrive(order)
+        assert keys(case) == ["invoice:payment:pay_1"]

@@ -527,7 +527,7 @@ def test_a_renewal_says_what_its_payment_is_for(kind: str, version: str) -> None
     assert (renewal.subscription_plan, renewal.period_start, renewal.period_end) == (
         "Gold",
         "2026-11-18T11:06:40Z",
-        "2026-12-18T11:06:40Z",
+        "2026-12-18T11:06:39Z",
     )
 
 

@@ -295,6 +295,8 @@ def _invoice_paid(event: _Event) -> Iterator[Fact]:
             amount=amount,
             invoice_id=invoice_id,
             also_known_as=tuple(paid.id for paid in named) if len(named) > 1 else (),
+            # A payment that is not named here has an event of its own, which does not name this invoice either.
+            is_paid=None if named or out_of_band else True,
             subscription_id=subscription_id,
             payer=payer,
             **_period_of(invoice),
@@ -356,8 +358,17 @@ def _period_of(invoice: dict[str, Any]) -> dict[str, str | None]:
     return {
         "subscription_plan": name,
         "period_start": utc_instant_from_epoch(period["start"]) if "start" in period else None,
-        "period_end": utc_instant_from_epoch(period["end"]) if "end" in period else None,
+        "period_end": _last_second(period),
     }
+
+
+def _last_second(period: dict[str, Any]) -> str | None:
+    """Stripe's period ends at the instant at which the next one starts; a document names the last day."""
+    if "end" not in period:
+        return None
+    start, end = period.get("start"), period["end"]
+    is_span = isinstance(start, int) and isinstance(end, int) and start < end
+    return utc_instant_from_epoch(end - 1 if is_span else end)
 
 
 def _is_subscription_line(line: dict[str, Any]) -> bool:
@@ -704,17 +715,10 @@ _EXPONENTS = (
 )
 """Stripe's number of decimals. Currencies whose number at Stripe is not known are left out, and so refused."""
 
-AMOUNT_MAX = 10**15
-"""Beyond this a JSON number does not carry an amount exactly. Stripe's own limit is twelve digits."""
-
-
 def _stripe_money(value: object, currency: object) -> Money:
     if not isinstance(currency, str) or currency.upper() not in _EXPONENTS:
         raise Reject("currency_unknown")
-    money = money_from_minor_units(value, currency, exponent=_EXPONENTS[currency.upper()])
-    if money.value >= AMOUNT_MAX:
-        raise Reject("amount_too_large")
-    return money
+    return money_from_minor_units(value, currency, exponent=_EXPONENTS[currency.upper()])
 
 
 def _money(source: dict[str, Any], field: str) -> Money:

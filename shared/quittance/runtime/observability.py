@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 NAMESPACE = "Quittance"
 
@@ -42,6 +43,9 @@ LOGGABLE = frozenset(
         "entity_id",
         # how it went
         "code",
+        "method",
+        "route",
+        "api_request_id",
         "status",
         "reason",
         "attempt",
@@ -72,7 +76,13 @@ logger = Logger(logger_formatter=AllowListFormatter(utc=True, use_rfc3339=True))
 
 
 def count(metric: str, *, provider: str, event_type: str, value: int = 1) -> None:
-    """Add `value` to `metric`. Both dimensions must come from closed sets, because every new value is a metric to pay for."""
-    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as single:
-        single.add_dimension(name="provider", value=provider)
-        single.add_dimension(name="event_type", value=event_type)
+    """Add `value` to `metric`, once for the whole service, which alarms look at, and once by provider and type.
+
+    Both must come from closed sets, because every new value is a metric to pay for.
+    """
+    service = os.environ.get("POWERTOOLS_SERVICE_NAME", "quittance")
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
+    metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
+    metrics.add_dimension(name="service", value=service)
+    metrics.add_dimensions(service=service, provider=provider, event_type=event_type)
+    metrics.flush_metrics()

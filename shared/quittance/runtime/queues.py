@@ -102,7 +102,7 @@ def revisit_message(provider: str, account: str, payment_id: str, reason: str, r
 class QueueClient(Protocol):
     """The part of the SQS client that is used."""
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> Mapping[str, Any]: ...  # noqa: N803 - SQS's names
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Mapping[str, Any]: ...  # noqa: N803 - SQS's names
 
 
 class Queues:

@@ -94,7 +94,7 @@ def worker_handler(
     No message is begun with less than `record_budget_s` left, except the first, so that every call makes progress; what is not
     begun goes back at once. Nothing is kept from one call to the next.
 
-    `count(name, **labels)` takes the metrics: `Handled` with `provider` and `type`, `Failed` with `kind` and `code`.
+    `count` takes the metrics `MessagesHandled` by type of fact and `MessagesFailed` by code, each with the provider.
     """
     visibility = _Visibility(sqs)
 
@@ -181,23 +181,30 @@ def _attempt(
     use_case: Callable[[Message], None], record: Record, remaining_s: float, context: LambdaContext, count: Callable[..., None]
 ) -> Failure | None:
     message = _message(record, remaining_s)
+    fact = message.fact if message else None
+    provider = fact.provider if fact else "none"
     with logger.append_context_keys(**_correlation(record, message, context)):
         started = time.monotonic()
         error = Reject("message_unreadable") if message is None else _error_of(use_case, message)
         duration = {"duration_ms": round((time.monotonic() - started) * 1000)}
-        if error is None:
-            logger.info("message handled", extra=duration)
-            fact = message.fact if message else None
-            count("Handled", provider=fact.provider if fact else "none", type=fact.type if fact else "none")
-            return None
-        failure = _failure(error, record)
-        known = isinstance(error, QuittanceError)
-        kind, code, reason = (
-            (type(error).__name__, error.code, str(error)) if known else ("Defect", "defect", type(error).__name__)
-        )
-        logger.warning("message failed", extra=duration | {"code": code, "reason": reason, "delay_s": failure.delay_s})
-        count("Failed", kind=kind, code=code)
-        return failure
+        if error is not None:
+            failure, code = _failed(error, record, duration)
+            count("MessagesFailed", provider=provider, event_type=code)
+            return failure
+        logger.info("message handled", extra=duration)
+    count("MessagesHandled", provider=provider, event_type=fact.type if fact else "none")
+    return None
+
+
+def _failed(error: Exception, record: Record, duration: dict[str, int]) -> tuple[Failure, str]:
+    """What the failure brings about, and its code."""
+    failure = _failure(error, record)
+    if isinstance(error, QuittanceError):
+        code, reason = error.code, str(error)
+    else:
+        code, reason = "defect", type(error).__name__
+    logger.warning("message failed", extra=duration | {"code": code, "reason": reason, "delay_s": failure.delay_s})
+    return failure, code
 
 
 def _error_of(use_case: Callable[[Message], None], message: Message) -> Exception | None:

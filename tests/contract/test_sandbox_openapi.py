@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from tests.contract.sandbox_driver import Api, check_documented, invoice_body
 
+from tests.contract.sandbox_driver import Api, check_documented, invoice_body
 from tools.sandbox.contract import ADDITIONS, contract
 from tools.sandbox.model import HANDLERS
 from tools.sandbox.wire import Response

@@ -1,0 +1,114 @@
+"""`python -m tests.simulation --seeds N --first K`: N histories; a failing one is printed, shortened and traced."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from typing import NamedTuple
+
+from tests.simulation import faults
+from tests.simulation.generate import history
+from tests.simulation.shrink import shortest
+from tests.simulation.simulate import simulate
+
+SHOWN_MAX = 3
+CHUNK = 100
+
+
+class Tally(NamedTuple):
+    """What a range of seeds came to."""
+
+    failures: list[tuple[int, str]]
+    injected: Counter[str]
+    deliveries: int
+    calls: int
+
+
+def main() -> int:
+    options = _options()
+    enabled = _enabled(options.faults)
+    began = time.monotonic()
+    chunks = [
+        (range(first, min(first + CHUNK, options.first + options.seeds)), enabled)
+        for first in range(options.first, options.first + options.seeds, CHUNK)
+    ]
+    failures: list[tuple[int, str]] = []
+    injected: Counter[str] = Counter()
+    deliveries = calls = 0
+    for tally in _tallies(chunks, options.jobs):
+        failures += tally.failures
+        injected.update(tally.injected)
+        deliveries, calls = deliveries + tally.deliveries, calls + tally.calls
+    for seed, violation in failures[:SHOWN_MAX]:
+        _explain(seed, violation, enabled)
+    for seed, violation in failures[SHOWN_MAX:]:
+        print(f"seed {seed}: {violation}")
+    took = time.monotonic() - began
+    for kind, count in sorted(injected.items()):
+        print(f"{count:>9} x {kind}")
+    print(f"{deliveries} deliveries, {calls} calls, {sum(injected.values())} faults injected, {options.seeds / max(took, 0.001):.0f} histories/s")
+    print(f"{options.seeds} histories, {len(failures)} violations")
+    return 1 if failures else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="how many histories")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--faults", default="all", help=f"'all', 'none', names, or names to leave out as -name, with commas: {', '.join(sorted(faults.ALL))}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--trace", action="store_true", help="print the trace of the first seed and stop")
+    options = parser.parse_args()
+    if options.trace:
+        chosen = history(options.first, _enabled(options.faults))
+        verdict = simulate(chosen, trace=True)
+        print(chosen, *verdict.trace, verdict.violation or "no violation", sep="\n")
+        sys.exit(1 if verdict.violation else 0)
+    return options
+
+
+def _enabled(text: str) -> frozenset[str]:
+    if text in {"all", "none"}:
+        return faults.ALL if text == "all" else frozenset()
+    names = [name.strip() for name in text.split(",")]
+    if unknown := {name.removeprefix("-") for name in names} - faults.ALL:
+        sys.exit(f"unknown faults: {', '.join(sorted(unknown))}")
+    wanted = frozenset(name for name in names if not name.startswith("-"))
+    return (wanted or faults.ALL) - {name.removeprefix("-") for name in names if name.startswith("-")}
+
+
+def _tallies(chunks: list[tuple[range, frozenset[str]]], jobs: int) -> list[Tally]:
+    if jobs == 1 or len(chunks) == 1:
+        return [tally(chunk) for chunk in chunks]
+    with multiprocessing.Pool(jobs) as pool:
+        return list(pool.imap_unordered(tally, chunks))
+
+
+def tally(chunk: tuple[range, frozenset[str]]) -> Tally:
+    """Run a range of seeds."""
+    seeds, enabled = chunk
+    result = Tally([], Counter(), 0, 0)
+    deliveries = calls = 0
+    for seed in seeds:
+        chosen = history(seed, enabled)
+        verdict = simulate(chosen)
+        deliveries, calls = deliveries + len(chosen.deliveries), calls + verdict.calls
+        result.injected.update(verdict.injected)
+        if verdict.violation:
+            result.failures.append((seed, verdict.violation))
+    return result._replace(deliveries=deliveries, calls=calls)
+
+
+def _explain(seed: int, violation: str, enabled: frozenset[str]) -> None:
+    shown = shortest(history(seed, enabled))
+    verdict = simulate(shown, trace=True)
+    print(f"seed {seed} violates: {violation}\n\nshortened:\n  {shown}\n")
+    print(*verdict.trace, f"violated: {verdict.violation}", "", sep="\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

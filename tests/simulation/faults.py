@@ -1,0 +1,79 @@
+"""What can go wrong, each under a switch of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.simulation.history import CALLS, Delivery, Fault
+
+if TYPE_CHECKING:
+    from random import Random
+
+HOUR = 3600
+_API = ("api.create", "api.list", "api.delete")
+_MUTATIONS = ("api.create", "api.create", "api.create", "api.delete")
+_TABLE = ("table.read", "table.commit")
+
+CALL_FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]] = {
+    # switch: the kinds of fault it stands for, the calls it can hit, the amounts it may have
+    "kill": (("kill-before", "kill-after"), CALLS, (0,)),
+    "compete": (("compete",), CALLS, (0,)),
+    "slow-call": (("pause",), CALLS, (3, 9, 25)),
+    "lost-response": (("lost-response",), _MUTATIONS, (0,)),
+    "no-connection": (("unreachable", "reset"), _API, (0,)),
+    "rate-limit": (("rate-limited",), _API, (1, 60)),
+    "server-error": (("server-error", "unavailable", "error-after-commit", "unavailable-after-commit"), _API, (0,)),
+    "unreadable": (("unreadable",), _API, (0,)),
+    "slow-commit": (("slow-commit",), _MUTATIONS, (11, 14, 30, 200)),
+    "look-up-lag": (("lookup-lag",), ("api.list",), (5, 60, 600)),
+    "table-busy": (("throttled", "conflict"), _TABLE, (0,)),
+    "lost-commit": (("lost-commit", "repeated-commit"), ("table.commit",), (0,)),
+    "queue": (("throttled", "lost-send", "half-sent"), ("queue.send",), (0,)),
+    "visibility": (("throttled",), ("queue.hide",), (0,)),
+    "lost-delete": (("lost-delete",), ("queue.delete",), (0,)),
+}
+"""Faults of single calls."""
+
+DELIVERY_FAULTS = frozenset({"duplicate", "reorder", "delay", "drop"})
+SETTINGS = frozenset({"one-header", "calendar", "rotation", "outage", "dead-letters"})
+ALL = frozenset(CALL_FAULTS) | DELIVERY_FAULTS | SETTINGS
+_REACH = {"table.read": 6, "table.commit": 5, "api.create": 2, "api.list": 1, "api.delete": 1, "queue.send": 2, "queue.hide": 1, "queue.delete": 2}
+"""About how many calls of each kind one delivery causes: faults are drawn among so many."""
+
+
+def draw(random: Random, deliveries: int, enabled: frozenset[str]) -> tuple[Fault, ...]:
+    """Faults of calls for a history of so many deliveries: mostly a few, sometimes none, sometimes a storm."""
+    switches = sorted(enabled & CALL_FAULTS.keys())
+    if not switches:
+        return ()
+    if random.random() < 0.5:
+        switches = random.sample(switches, min(len(switches), 3))
+    number = random.choice((0, 1, 2, 3, 5, 8, 12, 20))
+    return tuple(_one(random, deliveries, random.choice(switches)) for _ in range(number))
+
+
+def _one(random: Random, deliveries: int, switch: str) -> Fault:
+    kinds, calls, amounts = CALL_FAULTS[switch]
+    call = random.choice(calls)
+    return Fault(random.choice(kinds), call, random.randint(1, max(2, deliveries * _REACH[call])), random.choice(amounts))
+
+
+def disturb_deliveries(random: Random, deliveries: list[Delivery], enabled: frozenset[str]) -> list[Delivery]:
+    """The deliveries as they arrive: late, twice, in another order, or only when the sender tries again."""
+    if "delay" in enabled and random.random() < 0.5:
+        deliveries = [replace(one, at=one.at + random.choice((0, 0, 1, 30, HOUR, 30 * HOUR))) for one in deliveries]
+    if "drop" in enabled:
+        deliveries = [replace(one, at=one.at + random.choice((60, 7200))) if random.random() < 0.05 else one for one in deliveries]
+    if "reorder" in enabled and random.random() < 0.5:
+        deliveries = _in_a_burst(random, deliveries)
+    if "duplicate" in enabled:
+        again = [one for one in deliveries if random.random() < 0.12]
+        deliveries = deliveries + [replace(one, at=one.at + random.choice((0, 1, 100, HOUR))) for one in again]
+    return deliveries
+
+
+def _in_a_burst(random: Random, deliveries: list[Delivery]) -> list[Delivery]:
+    """All of them within seconds, in any order, after everything has happened."""
+    last = max((one.at for one in deliveries), default=0)
+    return [replace(one, at=last + random.randrange(12)) for one in deliveries]

@@ -1,0 +1,113 @@
+"""Small cases that are tried out completely: every order of arrival, every call at which a function may die, every pair."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from quittance.facts import Fact, FactType
+from tests.simulation.faults import CALL_FAULTS
+from tests.simulation.generate import ORDINARY_START, moment
+from tests.simulation.history import ANY_CALL, Delivery, Fault, History
+from tests.unit.stories import dispute, fact, refund, renewal, succeeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AFTERNOON = 7 * 3600
+"""The first delivery, in seconds after the start: when everything in the stories has happened."""
+APART_S = 40
+
+_PAID = succeeded(also_known_as=("ch_1",))
+_CAPTURES = [fact("payment.captured", f"cap_{n}", 3000, capture_id=f"cap_{n}", minute=n) for n in (1, 2)]
+_TOTALS = [fact("payment.captured", "ch_1", t, capture_id="ch_1", occurrence=str(t), running_total=True, minute=t // 1000) for t in (3000, 7000, 10000)]
+_REFUND_TOTALS = [refund("ch_1", t, occurrence=str(t), running_total=True, minute=t // 100) for t in (1000, 2500)]
+_IN_1 = {"invoice_id": "in_1", "awaits_renewal": True}
+_UNNAMED = succeeded(payment_id="in_1", **_IN_1)
+
+STORIES: dict[str, list[Fact]] = {
+    "paid": [_PAID],
+    "paid and refunded": [_PAID, refund("re_1", 2500)],
+    "refund that fails": [_PAID, refund("re_1", 2500), fact("refund.failed", "re_1", 2500, minute=30)],
+    "two refunds, one fails": [
+        _PAID, refund("re_1", 2500), refund("re_2", 7500, minute=12), fact("refund.failed", "re_1", 2500, minute=30),
+    ],
+    "dispute lost": [_PAID, dispute("opened"), dispute("lost", minute=25)],
+    "dispute that flips": [_PAID, dispute("opened"), dispute("lost", minute=25), dispute("won", minute=40), dispute("lost", minute=50)],
+    "dispute after a refund": [_PAID, refund("re_1", 3000), dispute("lost"), dispute("won", minute=40), fact("refund.failed", "re_1", 3000, minute=50)],
+    "dispute named by its charge": [_PAID, dispute("lost", payment_id="ch_1"), refund("re_1", 1000, payment_id="ch_1"), succeeded(minute=1)],
+    "captures": [*_CAPTURES, succeeded(6000, minute=3), refund("re_1", 4000, minute=9)],
+    "a capture that fails": [*_CAPTURES, fact("payment.failed", "pay_1", 3000, capture_id="cap_1", occurrence="cap_1", minute=30)],
+    "captures as running totals": [*_TOTALS, refund("re_1", 6000, minute=20)],
+    "refunds as running totals": [_PAID, *_REFUND_TOTALS, refund("re_1", 1000, minute=9), refund("re_2", 1500, minute=24)],
+    "refunds of both kinds, one fails": [
+        _PAID, *_REFUND_TOTALS, refund("re_1", 1000, minute=9), refund("re_2", 1500, minute=24), fact("refund.failed", "re_2", 1500, minute=50),
+    ],
+    "more returned than paid": [_PAID, refund("re_1", 8000), dispute("lost"), refund("re_2", 2500, minute=22)],
+    "late failure": [_PAID, fact("payment.failed", "pay_1", 10000, minute=30)],
+    "late failure, then paid again": [
+        _PAID, fact("payment.failed", "pay_1", 10000, minute=30), replace(_PAID, occurred_at=succeeded(minute=50).occurred_at), refund("re_1", 500, minute=55),
+    ],
+    "failed attempt first": [fact("payment.failed", "pay_1", 10000, minute=0, occurrence="ch_0"), succeeded(minute=5, also_known_as=("ch_1",))],
+    "renewal": [renewal(), succeeded(minute=2, **_IN_1), refund("re_1", 2500)],
+    "renewal that names its payment": [renewal(payment_id="pay_1"), succeeded(minute=2, **_IN_1), dispute("lost")],
+    "renewal, payment named late": [_UNNAMED, renewal(is_paid=True), succeeded(), succeeded(**_IN_1), refund("re_1", 2500)],
+    "renewal, payment fails": [renewal(), succeeded(minute=2, **_IN_1), fact("payment.failed", "pay_1", 10000, minute=30, invoice_id="in_1")],
+    "renewal never paid": [renewal(), fact("payment.failed", "pay_1", 10000, minute=30, invoice_id="in_1")],
+    "renewal linked late": [renewal(), succeeded(), succeeded(minute=1, **_IN_1), refund("re_1", 2500)],
+    "renewal of zero": [renewal(0)],
+    "returns without a payment": [refund("re_1", 2500), dispute("lost")],
+    "one payment, many names": [
+        succeeded(also_known_as=("ch_1",)), succeeded(invoice_id="in_1", minute=1), refund("re_1", 1000, payment_id="ch_1"),
+        dispute("lost", 500, payment_id="in_1"),
+    ],
+    "contradiction": [_PAID, refund("re_1", 2500), refund("re_1", 2600, minute=11)],
+}  # fmt: skip
+"""What happened, as the facts that report it, in the order in which it happened."""
+
+
+def registration(zone: str = "Europe/Berlin") -> Fact:
+    profile = {"name": "Acme", "country": "DE", "timezone": zone, "accounts": [{"provider": "stripe", "account": "acct_1"}]}
+    return Fact(
+        type=FactType.BUSINESS_CUSTOMER_CREATED, provider="platform", account="bc_1", key="bc_1",
+        occurred_at=moment(ORDINARY_START), registration=profile,
+    )  # fmt: skip
+
+
+def told(facts: list[Fact] | tuple[Fact, ...], *, faults: tuple[Fault, ...] = (), apart_s: int = APART_S) -> History:
+    """A history in which these facts are delivered in this order."""
+    start = ORDINARY_START + 3 * 86_400  # the day of the stories
+    deliveries = tuple(
+        Delivery(AFTERNOON + apart_s * place, (one,), _event_id(one), str(one.type)) for place, one in enumerate(facts)
+    )
+    return History(seed=0, start=start, deliveries=deliveries, faults=faults)
+
+
+def _event_id(fact: Fact) -> str:
+    details = "".join(character for character in f"{fact.occurred_at}{fact.amount and fact.amount.value}{fact.invoice_id}" if character.isalnum())
+    return f"evt_{fact.identity}_{details}".replace("#", "_").replace(".", "_")
+
+
+def orders(story: str, *, with_registration: bool) -> Iterator[History]:
+    """Every order of arrival; the customer is registered first, or at any place among the others."""
+    if with_registration:
+        yield from (told(order) for order in permutations([registration(), *STORIES[story]]))
+    else:
+        yield from (told([registration(), *order]) for order in permutations(STORIES[story]))
+
+
+def single_deaths(history: History, calls: int) -> Iterator[History]:
+    """A death before and after every call that leaves a function."""
+    for nth in range(1, calls + 1):
+        for kind in ("kill-before", "kill-after"):
+            yield replace(history, faults=(*history.faults, Fault(kind, ANY_CALL, nth)))
+
+
+def single_faults(history: History, calls: dict[str, int]) -> Iterator[History]:
+    """Every fault at every call that can have it."""
+    for kinds, targets, amounts in CALL_FAULTS.values():
+        for kind in kinds:
+            for call in sorted(set(targets)):
+                for nth in range(1, calls.get(call, 0) + 1):
+                    yield replace(history, faults=(*history.faults, Fault(kind, call, nth, amounts[-1])))

@@ -1,0 +1,60 @@
+"""Running histories: the verdict, and the traceback of what was not foreseen."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.simulation.checks import check_end
+from tests.simulation.history import History, Trace, Violation
+from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+
+FAULTS_MAX = 3
+"""So many faults may meet one message after an outage of hours without making it a dead letter."""
+REDRIVES_MAX = 30
+REDRIVEN_AFTER_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one history ended. `violation` is empty when everything held."""
+
+    violation: str
+    injected: Counter[str]
+    calls: int
+    trace: list[str]
+
+
+def simulate(history: History, *, trace: bool = False) -> Verdict:
+    """Run a history to its end and check everything. The same history always gives the same verdict and trace."""
+    kept = Trace(is_kept=trace)
+    violation, world = "", None
+    try:
+        world = World(history, trace=kept)
+        world.run()
+        _redrive(world)
+        check_end(world)
+    except Violation as found:
+        violation = str(found)
+    except Exception as error:  # noqa: BLE001 - a defect of product or simulation is a violation of this history
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        violation = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+    assert world
+    return Verdict(violation, world.injected, world.calls["any"], kept.lines)
+
+
+def _redrive(world: World) -> None:
+    """An operator redrives what became a dead letter, which must not happen to good messages unless very much goes wrong."""
+    history = world.history
+    if history.receives_max >= 12 and (not history.outages or len(history.faults) <= FAULTS_MAX):  # noqa: PLR2004 - the template's
+        return
+    for _ in range(REDRIVES_MAX):
+        if not world.dead_letters:
+            return
+        world.now += REDRIVEN_AFTER_S
+        world.redrive()

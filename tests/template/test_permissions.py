@@ -1,0 +1,122 @@
+"""Least privilege: every role is spelled out here once more, so that widening one is a decision."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.template.conftest import FOLDERS, WORKERS, Template, arn_of, one_or_many, pascal, text_of
+
+pytestmark = pytest.mark.xdist_group("template")
+
+LEDGER_WORKERS = [folder for folder in WORKERS if folder != "event_ignored"]
+REVISIT_SENDERS = ["business_customer_changed", "payout_settled"]
+CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
+LEDGER = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
+
+
+def test_each_function_has_a_role_of_its_own(template: Template) -> None:
+    functions = template.of_type("AWS::Lambda::Function").values()
+    assert len({json.dumps(function["Role"]) for function in functions}) == len(functions)
+
+
+def test_no_role_has_a_managed_policy(template: Template) -> None:
+    roles = template.of_type("AWS::IAM::Role")
+    assert len(roles) == len(FOLDERS) + 1, "one for each function, one for API Gateway's logs"
+    assert not [name for name, role in roles.items() if role.get("ManagedPolicyArns")]
+
+
+def test_no_action_is_a_wildcard_and_no_resource_without_need(template: Template) -> None:
+    allowed_everywhere = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    for role in template.of_type("AWS::IAM::Role"):
+        if role == "ApiGatewayAccountRole":
+            continue
+        for statement in template.statements(role):
+            actions = set(one_or_many(statement["Action"]))
+            assert not [action for action in actions if "*" in action], role
+            if "*" in one_or_many(statement["Resource"]):
+                assert actions == allowed_everywhere, role
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_writes_to_its_own_log_group_only(template: Template, folder: str) -> None:
+    group = [arn_of(f"{pascal(folder)}Logs")]
+    assert template.allowed(f"{pascal(folder)}Role", "logs") == {"logs:CreateLogStream": group, "logs:PutLogEvents": group}
+
+
+@pytest.mark.parametrize("folder", WORKERS)
+def test_consumes_its_own_queue_only(template: Template, folder: str) -> None:
+    allowed = template.allowed(f"{pascal(folder)}Role", "sqs")
+    assert {action: allowed[action] for action in CONSUME} == {action: [arn_of(f"{pascal(folder)}Queue")] for action in CONSUME}
+    assert set(allowed) - CONSUME <= {"sqs:SendMessage"}
+
+
+@pytest.mark.parametrize("folder", WORKERS)
+def test_sends_to_the_queues_it_is_told_of(template: Template, folder: str) -> None:
+    allowed = template.allowed(f"{pascal(folder)}Role", "sqs").get("sqs:SendMessage", [])
+    expected = ["payment_revisited"] if folder in REVISIT_SENDERS else []
+    assert allowed == [arn_of(f"{pascal(name)}Queue") for name in expected]
+    urls = template.properties(f"{pascal(folder)}Function")["Environment"]["Variables"]["QUEUE_URLS"]
+    assert set(_queues(urls)) == set(expected)
+
+
+def test_ingest_sends_to_every_worker_and_consumes_nothing(template: Template) -> None:
+    allowed = template.allowed("IngestRole", "sqs")
+    assert set(allowed) == {"sqs:SendMessage"}
+    queues = {pascal(folder): arn_of(f"{pascal(folder)}Queue") for folder in WORKERS}
+    assert sorted(map(str, allowed["sqs:SendMessage"])) == sorted(map(str, queues.values()))
+    variables = template.properties("IngestFunction")["Environment"]["Variables"]
+    assert _queues(variables["QUEUE_URLS"]) == {folder: {"Ref": f"{pascal(folder)}Queue"} for folder in WORKERS}
+
+
+@pytest.mark.parametrize("folder", LEDGER_WORKERS)
+def test_keeps_the_ledger_without_scanning_it(template: Template, folder: str) -> None:
+    allowed = template.allowed(f"{pascal(folder)}Role", "dynamodb")
+    table, index = allowed.pop("dynamodb:Query")
+    assert allowed == {f"dynamodb:{action}": [arn_of("Table")] for action in LEDGER}
+    assert (table, text_of(index)) == (arn_of("Table"), "${Table.Arn}/index/by_reference")
+
+
+def test_ignored_events_are_written_and_nothing_else(template: Template) -> None:
+    assert template.allowed("EventIgnoredRole", "dynamodb") == {"dynamodb:PutItem": [arn_of("Table")]}
+    assert not template.allowed("EventIgnoredRole", "ssm")
+
+
+def test_ingest_does_not_touch_the_ledger(template: Template) -> None:
+    assert not template.allowed("IngestRole", "dynamodb")
+
+
+def test_only_ingest_reads_signing_secrets_and_only_ledger_workers_the_api_key(template: Template) -> None:
+    (connections,) = {json.dumps(r) for rs in template.allowed("IngestRole", "ssm").values() for r in rs}
+    assert "/connections/*" in connections
+    for folder in LEDGER_WORKERS:
+        (key,) = {json.dumps(r) for rs in template.allowed(f"{pascal(folder)}Role", "ssm").values() for r in rs}
+        assert "/space-invoices/api-key" in key
+        assert "*" not in key
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_uses_the_key_for_what_is_encrypted_with_it(template: Template, folder: str) -> None:
+    allowed = template.allowed(f"{pascal(folder)}Role", "kms")
+    assert {"kms:Decrypt", "kms:GenerateDataKey"} <= set(allowed)
+    assert {json.dumps(r) for resources in allowed.values() for r in resources} == {json.dumps(arn_of("Key"))}
+
+
+def test_the_key_rotates_and_no_one_else_may_use_it(template: Template) -> None:
+    key = template.properties("Key")
+    assert key["EnableKeyRotation"] is True
+    for statement in key["KeyPolicy"]["Statement"]:
+        assert statement["Principal"] != "*"
+        if "Service" in statement["Principal"]:
+            assert statement["Condition"], "a service is bound to this account's own resources"
+
+
+def _queues(urls: Any) -> dict[str, Any]:
+    """QUEUE_URLS, which is JSON, written or made."""
+    match urls:
+        case {"Fn::ToJsonString": mapping}:
+            return dict(mapping)
+        case _:
+            return dict(json.loads(text_of(urls)))
