@@ -44,7 +44,7 @@ class Count(Protocol):
     def __call__(self, metric: str, *, provider: str, event_type: str) -> None: ...
 
 
-def count_nothing(_metric: str, *, provider: str, event_type: str) -> None:
+def count_nothing(metric: str, *, provider: str, event_type: str) -> None:
     """For callers that keep no metrics."""
 
 
@@ -192,7 +192,11 @@ class Converger:
             case.open_finding(fault, document.key, self._now())
             self._count("Findings", provider=case.provider, event_type=fault)
         issued = replace(
-            entry.record, state=DocumentState.ISSUED, api_id=answer.get("id") or "", number=str(answer.get("number") or ""), error=fault
+            entry.record,
+            state=DocumentState.ISSUED,
+            api_id=answer.get("id") or "",
+            number=str(answer.get("number") or ""),
+            error=fault,
         )
         case.store_document(replace(entry, record=issued, issued_at=self._now(), sent=True))
         self._count("DocumentsIssued", provider=case.provider, event_type=_type_of(document.fact))

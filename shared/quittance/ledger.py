@@ -138,7 +138,9 @@ class CaseFile:
             self._store_fact(fact, event_id, now)
             return "new"
         if fields := conflicting_fields(known, fact):
-            self._store_finding("conflict", f"{fact.identity}:{event_id}", now, {"fields": list(fields), "reported": fact.to_json()})
+            self._store_finding(
+                "conflict", f"{fact.identity}:{event_id}", now, {"fields": list(fields), "reported": fact.to_json()}
+            )
             return "conflict"
         together = merged(known, fact)
         if together == known:

@@ -197,7 +197,8 @@ def answer_differs(document: Document, answer: Mapping[str, Any]) -> str:
         "not_numbered": bool(answer.get("number")),
         "total_differs": answer.get("total_with_tax") == document.amount.decimal,
         "currency_differs": answer.get("currency_code") == document.amount.currency,
-        "payment_differs": answer.get("total_paid") == Money(sum(p.amount for p in document.payments), document.amount.currency).decimal,
+        "payment_differs": answer.get("total_paid")
+        == Money(sum(p.amount for p in document.payments), document.amount.currency).decimal,
     }
     return next((fault for fault, holds in checks.items() if not holds), "")
 

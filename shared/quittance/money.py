@@ -20,7 +20,7 @@ _EXPONENT_TWO = (
     " NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN"
     " SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
 )
-EXPONENTS: dict[str, int] = {code: 2 for code in _EXPONENT_TWO.split()} | {
+EXPONENTS: dict[str, int] = dict.fromkeys(_EXPONENT_TWO.split(), 2) | {
     code: exponent for exponent, codes in _EXPONENTS_OTHER_THAN_TWO.items() for code in codes.split()
 }
 """ISO 4217 alphabetic code -> number of decimals of its minor unit."""

@@ -186,12 +186,11 @@ def _invoice_payment(sheet: _Sheet, payment: _Payment) -> None:
         return
     if payment.captures:
         for capture, amount in _increments(sheet, payment.captures):
-            _invoice_sale(sheet, payment, capture, amount, f"capture:{capture.key}", "payment captured: invoice for this capture")
+            _invoice_sale(sheet, payment, capture, amount)
     elif payment.succeeded and not payment.renewal and sheet.awaits_renewal(payment):
         sheet.wait(payment.succeeded, "subscription.renewed")
     elif payment.succeeded and payment.succeeded.amount:
-        subject = f"payment:{payment.id}"
-        _invoice_sale(sheet, payment, payment.succeeded, payment.succeeded.amount, subject, "payment succeeded: invoice")
+        _invoice_sale(sheet, payment, payment.succeeded, payment.succeeded.amount)
 
 
 def _increments(sheet: _Sheet, captures: Iterable[Fact]) -> Iterator[tuple[Fact, Money]]:
@@ -208,7 +207,9 @@ def _increments(sheet: _Sheet, captures: Iterable[Fact]) -> Iterator[tuple[Fact,
             yield capture, capture.amount - held
 
 
-def _invoice_sale(sheet: _Sheet, payment: _Payment, fact: Fact, amount: Money, subject: str, reason: str) -> None:
+def _invoice_sale(sheet: _Sheet, payment: _Payment, fact: Fact, amount: Money) -> None:
+    is_capture = fact.type is FactType.PAYMENT_CAPTURED
+    subject = f"capture:{fact.key}" if is_capture else f"payment:{payment.id}"
     payer = fact.payer or (payment.succeeded.payer if payment.succeeded else None)
     date = sheet.customer.local_date(fact.occurred_at).isoformat()
     received = () if payment.reversal_of(fact) else (sheet.payment_record(payment.id, amount, fact),)
@@ -222,7 +223,7 @@ def _invoice_sale(sheet: _Sheet, payment: _Payment, fact: Fact, amount: Money, s
             date_due=date,
             date_service=date,
             fact=fact.identity,
-            reason=reason,
+            reason="payment captured: invoice for this capture" if is_capture else "payment succeeded: invoice",
             payment_id=payment.id,
             lines=fact.items or (Item(name=fact.description or f"Payment {payment.id}", quantity=1, amount=amount.value),),
             payer=payer,
@@ -246,30 +247,44 @@ def _align_payment_records(sheet: _Sheet, payment: _Payment) -> None:
         recorded = sheet.recorded_on(invoice, payment.id)
         failure = payment.reversal_of(arrived)
         if failure and recorded:
-            _add_payment(sheet, payment, invoice, recorded, failure, DocumentKind.PAYMENT_REMOVAL)
+            _remove_record(sheet, payment, invoice, recorded, failure)
         if not failure and not recorded:
             outstanding = invoice.amount - sheet.recorded_on(invoice)
             if amount := min(arrived.amount, outstanding):
-                _add_payment(sheet, payment, invoice, amount, arrived, DocumentKind.PAYMENT)
+                _record_payment(sheet, payment, invoice, amount, arrived)
 
 
-def _add_payment(
-    sheet: _Sheet, payment: _Payment, invoice: Document, amount: Money, fact: Fact, kind: DocumentKind
-) -> None:
-    removal = kind is DocumentKind.PAYMENT_REMOVAL
+def _record_payment(sheet: _Sheet, payment: _Payment, invoice: Document, amount: Money, arrived: Fact) -> None:
     subject = f"payment:{payment.id}"
     sheet.add(
         Document(
-            key=sheet.next_key(kind, subject),
-            kind=kind,
+            key=sheet.next_key(DocumentKind.PAYMENT, subject),
+            kind=DocumentKind.PAYMENT,
             subject=subject,
             amount=amount,
-            date=sheet.customer.local_date(fact.latest_at if removal else fact.occurred_at).isoformat(),
-            fact=fact.identity,
-            reason="payment failed after it had succeeded: its record is removed" if removal else "payment of an issued invoice",
+            date=sheet.customer.local_date(arrived.occurred_at).isoformat(),
+            fact=arrived.identity,
+            reason="payment of an issued invoice",
             payment_id=payment.id,
             refers_to=invoice.key,
-            payments=() if removal else (sheet.payment_record(payment.id, amount, fact),),
+            payments=(sheet.payment_record(payment.id, amount, arrived),),
+        )
+    )
+
+
+def _remove_record(sheet: _Sheet, payment: _Payment, invoice: Document, amount: Money, failure: Fact) -> None:
+    subject = f"payment:{payment.id}"
+    sheet.add(
+        Document(
+            key=sheet.next_key(DocumentKind.PAYMENT_REMOVAL, subject),
+            kind=DocumentKind.PAYMENT_REMOVAL,
+            subject=subject,
+            amount=amount,
+            date=sheet.customer.local_date(failure.latest_at).isoformat(),
+            fact=failure.identity,
+            reason="payment failed after it had succeeded: its record is removed",
+            payment_id=payment.id,
+            refers_to=invoice.key,
         )
     )
 
@@ -308,37 +323,37 @@ def _refunds(sheet: _Sheet) -> Iterator[_Returned]:
         for refund in sheet.facts(FactType.REFUND_SUCCEEDED)
         if refund.amount and not refund.running_total
     ]
-    totals: dict[str, Fact] = {}
+    totals: dict[str, tuple[Money, Fact]] = {}
     for fact in sheet.facts(FactType.REFUND_SUCCEEDED):
-        if fact.running_total and fact.amount and (fact.key not in totals or fact.amount > (totals[fact.key].amount or fact.amount)):
-            totals[fact.key] = fact
-    for total in totals.values():
-        yield _beyond(sheet, total, one_by_one)
+        if fact.amount and fact.running_total:
+            reported = (fact.amount, fact)
+            totals[fact.key] = max(totals.get(fact.key, reported), reported, key=lambda total: total[0])
+    for amount, fact in totals.values():
+        yield _beyond(sheet, amount, fact, one_by_one)
     yield from one_by_one
 
 
-def _beyond(sheet: _Sheet, total: Fact, one_by_one: list[_Returned]) -> _Returned:
-    """What a running total says was refunded beyond the refunds that are known one by one.
+def _beyond(sheet: _Sheet, total: Money, report: Fact, one_by_one: list[_Returned]) -> _Returned:
+    """What a running total says was refunded beyond the refunds of the same payment that are known one by one.
 
     A refund that becomes known after the running total was credited is covered by that credit note: its own level is lowered
     in place, so that the same money is never credited under two names.
     """
-    assert total.amount  # running totals carry one
-    currency = total.amount.currency
     explained = sum(
         fact.amount.value
         for fact in sheet.facts(FactType.REFUND_SUCCEEDED)
-        if fact.amount and not fact.running_total and fact.amount.currency == currency
+        if fact.amount and not fact.running_total and sheet.are_one_payment(fact.payment_id, report.payment_id)
     )
-    beyond = max(0, total.amount.value - explained)
-    surplus = sheet.credited(f"refund:{total.key}", currency).value - beyond
+    beyond = max(0, total.value - explained)
+    surplus = sheet.credited(f"refund:{report.key}", total.currency).value - beyond
     for place, refund in enumerate(one_by_one):
-        uncovered = refund.level.value - sheet.credited(refund.subject, refund.level.currency).value
-        covered = max(0, min(uncovered, surplus))
-        one_by_one[place] = replace(refund, level=Money(refund.level.value - covered, refund.level.currency))
-        surplus -= covered
-        beyond += covered
-    return _Returned(f"refund:{total.key}", total.payment_id or "", total, Money(beyond, currency))
+        if sheet.are_one_payment(refund.payment_id, report.payment_id):
+            uncovered = refund.level.value - sheet.credited(refund.subject, refund.level.currency).value
+            covered = max(0, min(uncovered, surplus))
+            one_by_one[place] = replace(refund, level=Money(refund.level.value - covered, refund.level.currency))
+            surplus -= covered
+            beyond += covered
+    return _Returned(f"refund:{report.key}", report.payment_id or "", report, Money(beyond, total.currency))
 
 
 def _disputes(sheet: _Sheet) -> Iterator[_Returned]:
@@ -368,10 +383,9 @@ def _doubled_sales(sheet: _Sheet) -> Iterator[_Returned]:
 def _lower(sheet: _Sheet, returned: _Returned) -> None:
     """Money that came back after it was credited: invoice it again, referring to the credit note. Nothing is voided."""
     excess = sheet.credited(returned.subject, returned.level.currency) - returned.level
-    if excess.value <= 0:
-        return
     credit_note = sheet.find(returned.subject, DocumentKind.CREDIT_NOTE)
-    assert credit_note  # something was credited under this subject
+    if excess.value <= 0 or credit_note is None:
+        return
     date = sheet.customer.local_date(returned.fact.latest_at).isoformat()
     what = "dispute won after it was credited" if returned.kind == "dispute" else "refund failed after it was credited"
     sheet.add(
@@ -440,7 +454,9 @@ def _credit(sheet: _Sheet, returned: _Returned, invoice: Document, amount: Money
             refers_to=invoice.key,
             lines=(Item(name=f"{what.capitalize()}: {invoice.lines[0].name}", quantity=1, amount=amount.value),),
             payer=invoice.payer,
-            payments=(sheet.payment_record(returned.fact.key, paid_out, returned.fact, of=invoice.payment_id),) if paid_out else (),
+            payments=(sheet.payment_record(returned.fact.key, paid_out, returned.fact, of=invoice.payment_id),)
+            if paid_out
+            else (),
             subscription_id=invoice.subscription_id,
             order_id=invoice.order_id,
         )
@@ -502,6 +518,10 @@ class _Sheet:
             for payment_id in dict.fromkeys(ids)
         ]
 
+    def are_one_payment(self, one: str | None, other: str | None) -> bool:
+        """Whether two ids name the same payment."""
+        return one == other or any({one, other} <= {payment.id, *payment.aliases} for payment in self.payments)
+
     @property
     def types_that_credit_disputes(self) -> tuple[FactType, ...]:
         match self.customer.policy.dispute_credit_on:
@@ -546,8 +566,8 @@ class _Sheet:
 
     def awaits_renewal(self, payment: _Payment) -> bool:
         """Whether the billing invoice it pays is one that a renewal reports, as far as any report of that invoice says."""
-        reports = [p.succeeded for p in self.payments if p.succeeded and (p is payment or (not p.is_named and p.id in payment.aliases))]
-        said = [report.awaits_renewal for report in reports]
+        unnamed = [other for other in self.payments if not other.is_named and other.id in payment.aliases]
+        said = [one.succeeded.awaits_renewal for one in (payment, *unnamed) if one.succeeded]
         return True in said and False not in said
 
     def sale_invoice_of(self, payment: _Payment, arrived: Fact | None = None) -> Document | None:

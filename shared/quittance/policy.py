@@ -8,8 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Policy(BaseModel):
-    """The rules a business customer's documents follow. Unknown settings are refused: a rule that is not understood is not
-    silently dropped."""
+    """The rules a business customer's documents follow.
+
+    Unknown settings are refused: a rule that is not understood is not silently dropped.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

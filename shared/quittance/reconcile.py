@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from quittance.customers import BusinessCustomer
-    from quittance.documents import Document
     from quittance.ledger import CaseFile, DocumentEntry
 
 _PRINTED = frozenset({DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE})

@@ -82,7 +82,9 @@ class RevisitLater(Protocol):
 class Registrar:
     """Takes registrations in: one entity per business customer, whatever is repeated, reordered or killed half way."""
 
-    def __init__(self, *, ledger: Ledger, api: SpaceInvoices, stage: str, now: Callable[[], int], revisit_later: RevisitLater) -> None:
+    def __init__(
+        self, *, ledger: Ledger, api: SpaceInvoices, stage: str, now: Callable[[], int], revisit_later: RevisitLater
+    ) -> None:
         self._ledger = ledger
         self._table = ledger.table
         self._api = api
@@ -119,7 +121,7 @@ class Registrar:
         self._commit_profile(customer, profile, Put(items[name] | reference))
         return customer
 
-    def _commit_profile(self, customer: BusinessCustomer, known: Item | None, *others: Put, **details: Any) -> Item:
+    def _commit_profile(self, customer: BusinessCustomer, known: Item | None, *others: Put, **details: str | None) -> Item:
         """Store the profile, with a request under way kept unless `details` replace it.
 
         Raises `Retry` if another run changed the profile meanwhile.
@@ -150,7 +152,9 @@ class Registrar:
             key = idempotency_key(self._stage, f"entity\n{customer.id}\n{uuid.uuid4().hex}")
             body = entity_body(customer).decode()
             known = self._commit_profile(customer, known, body=body, idempotency_key=key)
-        answer = self._api.create(f"/{ENTITIES}", known["body"].encode(), entity_id=None, idempotency_key=known["idempotency_key"])
+        answer = self._api.create(
+            f"/{ENTITIES}", known["body"].encode(), entity_id=None, idempotency_key=known["idempotency_key"]
+        )
         return self._adopt(customer, known, answer)
 
     def _adopt(self, customer: BusinessCustomer, known: Item, entity: dict[str, Any]) -> BusinessCustomer:
@@ -180,4 +184,3 @@ class Registrar:
             self._revisit_later(account.provider, account.account, item["case_id"], "business customer registered")
             with suppress(ConditionFailedError):
                 self._table.commit([Delete(item["pk"], item["sk"])])
-

@@ -14,9 +14,7 @@ from quittance.plan import Case, Plan, plan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-CUSTOMER = BusinessCustomer(
-    id="bc_1", profile={"name": "Acme", "country": "DE", "timezone": "Europe/Berlin"}, entity_id="ent_1"
-)
+CUSTOMER = BusinessCustomer(id="bc_1", profile={"name": "Acme", "country": "DE", "timezone": "Europe/Berlin"}, entity_id="ent_1")
 
 
 def at(minute: int) -> str:

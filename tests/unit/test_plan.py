@@ -72,7 +72,9 @@ def test_success_and_captures_of_one_payment_never_both_count() -> None:
 
 
 def test_a_running_total_of_captures_adds_what_is_missing() -> None:
-    totals = [fact("payment.captured", "ch_1", t, capture_id="ch_1", occurrence=str(t), running_total=True) for t in (6000, 10000)]
+    totals = [
+        fact("payment.captured", "ch_1", t, capture_id="ch_1", occurrence=str(t), running_total=True) for t in (6000, 10000)
+    ]
     for order in permutations(totals):
         case, _ = arrive(order)
         assert balance(case) == 10000
@@ -271,7 +273,9 @@ def test_what_stands_invoiced_is_what_was_paid_less_what_was_returned(history: l
     failed = {f.key for f in history if f.type == "refund.failed"}
     refunded = sum(f.amount.value for f in history if f.type == "refund.succeeded" and f.amount and f.key not in failed)
     disputes = {f.key for f in history if f.type in ("dispute.lost", "dispute.won")}
-    last = [max((f for f in history if f.key == key and f.type != "dispute.opened"), key=lambda f: f.occurred_at) for key in disputes]
+    last = [
+        max((f for f in history if f.key == key and f.type != "dispute.opened"), key=lambda f: f.occurred_at) for key in disputes
+    ]
     lost = sum(f.amount.value for f in last if f.type == "dispute.lost" and f.amount)
     assert balance(arrive(history)[0]) == max(0, paid - refunded - lost)
 

@@ -30,13 +30,13 @@ class World:
         )
         self.api = SpaceInvoices("http://sandbox", lambda: "sk_sandbox_test", transport=mounted(self.sandbox))
         self.counts: Counter[str] = Counter()
-        self.revisits: deque[tuple[str, str, str]] = deque()
+        self.revisits: deque[tuple[str, str, str, str]] = deque()
         self.registrar = Registrar(
             ledger=Ledger(self.table), api=self.api, stage="test", now=lambda: self.seconds, revisit_later=self._revisit_later
         )
 
-    def _revisit_later(self, provider: str, account: str, payment_id: str, _reason: str) -> None:
-        self.revisits.append((provider, account, payment_id))
+    def _revisit_later(self, provider: str, account: str, payment_id: str, reason: str) -> None:
+        self.revisits.append((provider, account, payment_id, reason))
 
     def converger(self) -> Converger:
         """A worker with nothing in memory, as after a cold start."""
@@ -71,7 +71,8 @@ class World:
 
     def drain_revisits(self) -> None:
         while self.revisits:
-            self.converger().revisit(*self.revisits.popleft())
+            provider, account, payment_id, _ = self.revisits.popleft()
+            self.converger().revisit(provider, account, payment_id)
 
     def held(self, collection: str, entity_id: str | None = None) -> list[dict[str, Any]]:
         """What the invoicing API holds of a collection, oldest first."""

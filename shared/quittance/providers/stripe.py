@@ -715,6 +715,7 @@ _EXPONENTS = (
 )
 """Stripe's number of decimals. Currencies whose number at Stripe is not known are left out, and so refused."""
 
+
 def _stripe_money(value: object, currency: object) -> Money:
     if not isinstance(currency, str) or currency.upper() not in _EXPONENTS:
         raise Reject("currency_unknown")
