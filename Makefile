@@ -15,6 +15,9 @@ SETUP := $(VENV)/.installed $(TOOLS)/sam/.installed $(TOOLS)/ministack/.installe
 # sam finds the layer's uv, and the Python whose version it builds for, on the PATH.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS)/sam/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# The layer's own build has no other way to learn what it is built for.
+export QUITTANCE_RUNTIME ?= python3.13
+export QUITTANCE_ARCHITECTURE ?= arm64
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run local test check build lock clean
@@ -44,8 +47,8 @@ check: setup $(TOOLS)/checkov/.installed ## what CI runs: format, lint, types, t
 	$(TOOLS)/checkov/bin/checkov --file build/template.json
 	$(BIN)/python -m pytest
 
-build: setup ## build the functions and the layer as they are deployed to AWS (python3.13 on arm64) into .aws-sam
-	sam build
+build: setup ## build for AWS into .aws-sam; QUITTANCE_RUNTIME=python3.13 QUITTANCE_ARCHITECTURE=arm64 unless given
+	sam build --parameter-overrides PythonRuntime=$(QUITTANCE_RUNTIME) Architecture=$(QUITTANCE_ARCHITECTURE)
 
 lock: $(UV) ## choose versions anew for pyproject.toml's dependencies and write the lock files
 	$(LOCK) pyproject.toml -o shared/requirements.txt

@@ -1,0 +1,103 @@
+"""Write `events/lambda/`: for every function an event as Lambda hands it over, for `sam local invoke`.
+
+Made from the sample deliveries by the same code that ingest runs, so the messages are what the workers really get:
+`python -m tools.lambda_events`. Ingest's own is its health check, because a signed delivery is good for minutes only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from quittance.providers import provider
+from quittance.runtime.queues import Message, delivery_messages, revisit_message
+
+SAMPLES = Path(__file__).parents[1] / "events"
+FOLDER = SAMPLES / "lambda"
+
+_RECEIVED_AT = "2026-11-20T10:00:05Z"
+_SAMPLE_OF = {
+    "business_customer_changed": "platform/business_customer.created.json",
+    "payment_authorized": "platform/payment.authorized.json",
+    "payment_succeeded": "platform/payment.succeeded.json",
+    "payment_captured": "platform/payment.captured.first.json",
+    "payment_failed": "platform/payment.failed.json",
+    "subscription_renewed": "platform/subscription.renewed.json",
+    "refund_processed": "platform/refund.succeeded.partial.json",
+    "refund_failed": "platform/refund.failed.json",
+    "dispute_opened": "platform/dispute.opened.json",
+    "dispute_won": "platform/dispute.won.json",
+    "dispute_lost": "platform/dispute.lost.json",
+    "payout_settled": "platform/payout.paid.json",
+    "event_ignored": "stripe/customer.created.json",
+}
+
+
+def lambda_events() -> dict[str, dict[str, Any]]:
+    """The event of each function, by the function's name. Raises `Reject` for a sample that ingest would refuse."""
+    messages = {function: _message(function, sample) for function, sample in _SAMPLE_OF.items()}
+    messages["payment_revisited"] = _revisit(messages["payment_succeeded"])
+    return {"ingest": _health_check()} | {function: _sqs_event(message) for function, message in messages.items()}
+
+
+def _message(function: str, sample: str) -> Message:
+    name = sample.partition("/")[0]
+    translation = provider(name).translate((SAMPLES / sample).read_bytes(), "default", {})
+    return next(m for m in delivery_messages(name, translation, _RECEIVED_AT) if m.function == function)
+
+
+def _revisit(payment: Message) -> Message:
+    fact = json.loads(payment.body)["fact"]
+    return revisit_message(fact["provider"], fact["account"], fact["payment_id"], "repair", _RECEIVED_AT)
+
+
+def _sqs_event(message: Message) -> dict[str, Any]:
+    record = {
+        "messageId": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+        "receiptHandle": "sample",
+        "body": message.body,
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": "1795168805000",
+            "SequenceNumber": "1",
+            "MessageGroupId": message.group,
+            "MessageDeduplicationId": message.deduplication_id,
+            "ApproximateFirstReceiveTimestamp": "1795168805000",
+        },
+        "messageAttributes": {},
+        "md5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{message.function}.fifo",
+        "awsRegion": "us-east-1",
+    }
+    return {"Records": [record]}
+
+
+def _health_check() -> dict[str, Any]:
+    return {
+        "resource": "/health",
+        "path": "/health",
+        "httpMethod": "GET",
+        "headers": {"Accept": "application/json"},
+        "multiValueHeaders": {"Accept": ["application/json"]},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {"requestId": "sample", "resourcePath": "/health", "httpMethod": "GET", "stage": "local"},
+        "body": None,
+        "isBase64Encoded": False,
+    }
+
+
+def rendered(event: dict[str, Any]) -> str:
+    """The text of an event's file."""
+    return json.dumps(event, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, event in lambda_events().items():
+        (FOLDER / f"{name}.json").write_text(rendered(event), encoding="utf-8")
