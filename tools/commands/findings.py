@@ -1,0 +1,48 @@
+"""`quittance findings`: what a human should look at."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tools.commands.options import AsJson, Stack
+from tools.explain import in_print
+from tools.ledger_view import CASE_PREFIX, case_of
+from tools.target import chosen
+
+if TYPE_CHECKING:
+    from quittance.storage import Item
+
+
+def findings(stack: Stack = None, as_json: AsJson = False) -> None:
+    """List every finding that stands, oldest first."""
+    lines = [_line(item) for item in chosen(stack).ledger.findings()]
+    for line in lines:
+        typer.echo(json.dumps(line, ensure_ascii=False) if as_json else _as_text(line))
+    if not lines and not as_json:
+        typer.echo("no findings")
+
+
+def _line(item: Item) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "code": item["code"],
+        "subject": item["subject"],
+        "amount": item.get("amount"),
+        "opened_at": datetime.fromtimestamp(item["opened_at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if item["pk"].startswith(CASE_PREFIX):
+        provider, account, case_id = case_of(item["pk"])
+        return line | {"provider": provider, "account": account, "payment_id": case_id}
+    return line | {"business_customer": item["pk"].partition("#")[2]}
+
+
+def _as_text(line: dict[str, Any]) -> str:
+    where = (
+        f"payment {line['payment_id']} ({line['provider']}, {line['account']})"
+        if "payment_id" in line
+        else line["business_customer"]
+    )
+    return f"{line['opened_at']}  {line['code']}  {line['subject']}  {in_print(line['amount'])}  {where}"

@@ -1,0 +1,97 @@
+"""Reading the ledger from outside: finding the payment behind any id a person may hold, and walking over all of them.
+
+Nothing here writes. One id leads to its payment at once where the ledger has an index for it (events, documents); for the
+others the table is searched, which takes as long as the table is large, unless the account is named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from quittance.ledger import HEAD, OPEN_FINDING, CaseFile, Ledger
+from quittance.registration import PROFILE, customer_pk, read_customer
+from quittance.runtime.table import DynamoTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from quittance.customers import BusinessCustomer
+    from quittance.storage import Item
+
+CASE_PREFIX = "CASE#"
+_CASE_PARTS = 3
+_SEARCHED = "contains(pk, :id) OR contains(sk, :id) OR #number = :id"
+
+
+class LedgerView:
+    """The ledger of one stack, read only."""
+
+    def __init__(self, table_name: str, client: DynamoDBClient) -> None:
+        self._name = table_name
+        self._client = client
+        self.table = DynamoTable(table_name, client)
+        self._ledger = Ledger(self.table)
+
+    def case(self, provider: str, account: str, case_id: str) -> CaseFile:
+        """The payment that this id leads to; one without facts if nothing is known."""
+        return self._ledger.open(provider, account, (case_id,), join=False)
+
+    def cases(self) -> Iterator[CaseFile]:
+        """Every payment, in no particular order."""
+        for item in self._scan("sk = :head", {":head": HEAD}):
+            if item["pk"].startswith(CASE_PREFIX) and not item.get("part_of"):
+                yield self.case(*case_of(item["pk"]))
+
+    def find(self, reference: str) -> list[Item]:
+        """What an event id or a document id leads to, without searching."""
+        return self.table.find(reference)
+
+    def search(self, some_id: str) -> list[Item]:
+        """Every item that carries this id in its keys, or this document number. Reads the whole table."""
+        found = self._scan(_SEARCHED, {":id": some_id}, ExpressionAttributeNames={"#number": "number"})
+        return [item for item in found if item.get("number") == some_id or _names(item, some_id)]
+
+    def findings(self) -> list[Item]:
+        """Every finding that stands, oldest first."""
+        return sorted(self.table.find(OPEN_FINDING), key=lambda item: (item["opened_at"], item["pk"], item["sk"]))
+
+    def customer_of(self, case: CaseFile) -> BusinessCustomer | None:
+        """Whose payment it is; None while nobody has registered its account."""
+        customer_id = case.business_customer or self._ledger.owner(case.provider, case.account)
+        return read_customer(self.table, customer_id) if customer_id else None
+
+    def entities(self) -> dict[str, str]:
+        """Business customer -> the invoicing entity that issues its documents, for all that have one."""
+        profiles = self._scan("sk = :profile", {":profile": PROFILE})
+        prefix = customer_pk("")
+        return {item["pk"].removeprefix(prefix): item["entity_id"] for item in profiles if item["entity_id"]}
+
+    def _scan(self, condition: str, values: dict[str, str], **names: Any) -> Iterator[Item]:  # noqa: ANN401 - handed on as they are
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            ConsistentRead=True,
+            FilterExpression=condition,
+            ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
+            **names,
+        )
+        restore = TypeDeserializer().deserialize
+        for page in pages:
+            for item in page["Items"]:
+                yield {name: restore(value) for name, value in item.items()}
+
+
+def case_of(pk: str) -> tuple[str, str, str]:
+    """Provider, account and id of a case's partition key. An id may hold a `#`; providers and accounts do not."""
+    provider, account, case_id = pk.removeprefix(CASE_PREFIX).split("#", _CASE_PARTS - 1)
+    return provider, account, case_id
+
+
+def _names(item: Item, some_id: str) -> bool:
+    """Whether one of the ids in an item's keys is exactly this one."""
+    if item["pk"].startswith(CASE_PREFIX) and case_of(item["pk"])[2] == some_id:
+        return True
+    return some_id in item["sk"].split("#")[1:] or item["pk"] == customer_pk(some_id)

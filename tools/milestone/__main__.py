@@ -1,0 +1,170 @@
+"""`python -m tools.milestone`: bring everything up, play the scenario, prove the documents, take everything down."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from quittance.errors import QuittanceError
+from tools.invoicing_server import LOGS, InvoicingServer, InvoicingServerError, exit_on_sigterm, invoicing_server
+from tools.local_stack import LocalStack, LocalStackError
+from tools.local_stack.sam import BUILD as STACK_LOGS
+from tools.local_stack.sam import ROOT
+from tools.milestone import report
+from tools.milestone.play import Player, RefusedError
+from tools.milestone.proof import Check, Outcome, checks, outcome, printed_kind, rows
+from tools.milestone.scenario import FORGED, ONE_BY_ONE, REGISTERING, STORIES
+from tools.target import TargetError, local_target
+from tools.waiting import WaitedTooLongError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tools.target import Target
+
+RUN = ROOT / "build" / "run.json"
+DOCUMENTS = ROOT / "build" / "documents"
+FUNCTION_LOGS = LOGS / "functions.log"
+_PATIENCE_S = 90.0
+_PATIENCE_WITH_A_REAL_API_S = 900.0
+"""A real sandbox allows 60 requests a minute."""
+_FAILURES = (
+    LocalStackError,
+    InvoicingServerError,
+    WaitedTooLongError,
+    TargetError,
+    QuittanceError,
+    httpx.HTTPError,
+    BotoCoreError,
+    ClientError,
+)
+_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the milestone. Returns 0 only if everything is proven right."""
+    exit_on_sigterm()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    RUN.unlink(missing_ok=True)
+    started = time.monotonic()
+
+    def progress(line: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/dim]  {line}")
+
+    try:
+        return _bring_up_and_run(console, progress)
+    except _FAILURES as error:
+        console.print(f"[bold red]FAILED[/bold red]: {error}", soft_wrap=True)
+        console.print(f"logs: {LOGS.relative_to(ROOT)}, {STACK_LOGS.relative_to(ROOT)}")
+        return 1
+    except KeyboardInterrupt:
+        console.print("interrupted; everything that was started is stopped")
+        return _INTERRUPTED
+
+
+def _bring_up_and_run(console: Console, progress: Callable[[str], None]) -> int:
+    with invoicing_server() as server:
+        progress(f"invoicing API: {'embedded sandbox at ' if server.is_embedded else ''}{server.url}")
+        stack = LocalStack(
+            space_invoices_url=server.url, space_invoices_api_key=server.api_key, port=_free_port(), progress=progress
+        )
+        with console.status("setting up"), stack:
+            target = local_target(
+                {"webhooks": stack.webhooks_url, "aws_endpoint_url": stack.aws_endpoint_url, "stack": stack.stack_name}
+            )
+            if _run(console, progress, target, server):
+                return 0
+            _keep_function_logs(target)
+    console.print(f"logs: {LOGS.relative_to(ROOT)}, {STACK_LOGS.relative_to(ROOT)}; the run in full: {RUN.relative_to(ROOT)}")
+    return 1
+
+
+def _run(console: Console, progress: Callable[[str], None], target: Target, server: InvoicingServer) -> bool:
+    """Play, prove and report. Returns whether everything is proven."""
+    at, run = datetime.now(UTC), f"{int(time.time()):x}{secrets.token_hex(2)}"
+    player = Player(target, run, _PATIENCE_S if server.is_embedded else _PATIENCE_WITH_A_REAL_API_S)
+    seconds, stuck, forged = _play(progress, player)
+    progress("comparing what exists with what should")
+    found = outcome(target)
+    results = [*stuck, *checks(target, found, player.played, player.waits, forged)]
+    saved = _save_pdfs(target, found)
+    results.append(Check("invoice and credit note are rendered as PDF", len(saved) >= len(("invoice", "credit note"))))
+    table = rows(target, found, player.played, player.waited)
+    median = statistics.median(seconds) if seconds else None
+    details: dict[str, Any] = {
+        "run": run,
+        "started_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round((datetime.now(UTC) - at).total_seconds(), 1),
+        "space_invoices_url": server.url,
+        "embedded_sandbox": server.is_embedded,
+        "timings": {"event_to_document_median_s": median, "event_to_document_s": seconds},
+        "pdfs": [str(path.relative_to(ROOT)) for path in saved],
+    }
+    report.write_run(RUN, table, results, details)
+    report.print_table(console, table, player.waited)
+    report.print_reconciliation(console, found, results, median)
+    console.print(f"documents to look at: {', '.join(details['pdfs'])}; the run in full: {RUN.relative_to(ROOT)}")
+    return all(result.passed for result in results)
+
+
+def _play(progress: Callable[[str], None], player: Player) -> tuple[list[float], list[Check], int]:
+    """Play everything. Getting stuck ends the playing, not the report."""
+    forged = 0
+    try:
+        progress("registering a business customer")
+        player.play([REGISTERING])
+        forged = player.send_forged(FORGED)
+        count = sum(len(deliveries) for story in STORIES for deliveries in story.rounds)
+        progress(f"playing {len(STORIES)} stories in {count} signed deliveries")
+        player.play(STORIES)
+        progress(f"playing {len(ONE_BY_ONE.documents)} payments one at a time")
+        return player.time_one_by_one(ONE_BY_ONE), [], forged
+    except (RefusedError, WaitedTooLongError) as error:
+        return [], [Check("everything is accepted and worked off in time", passed=False, detail=str(error))], forged
+
+
+def _save_pdfs(target: Target, found: Outcome) -> list[Path]:
+    """The first document of each kind."""
+    shutil.rmtree(DOCUMENTS, ignore_errors=True)
+    DOCUMENTS.mkdir(parents=True)
+    saved: dict[str, Path] = {}
+    for document in found.documents:
+        kind = printed_kind(document)
+        if kind not in saved:
+            path = DOCUMENTS / f"{kind.replace(' ', '-')}-{document['number'].replace('/', '-')}.pdf"
+            path.write_bytes(target.space_invoices.pdf(document["id"], entity_id=document["entity_id"]))
+            saved[kind] = path
+    return list(saved.values())
+
+
+def _keep_function_logs(target: Target) -> None:
+    """What the functions logged is gone with the emulator, so it is saved first."""
+    logs = target.client("logs")
+    groups = [
+        group["logGroupName"] for page in logs.get_paginator("describe_log_groups").paginate() for group in page["logGroups"]
+    ]
+    with FUNCTION_LOGS.open("w", encoding="utf-8") as output:
+        for group in groups:
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+                output.writelines(f"{group} {event['message'].rstrip()}\n" for event in page["events"])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Playing stories: samples made new for this run, signed as their provider would, posted, and followed until all is done."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from quittance.documents import DocumentState
+from quittance.plan import Plan, plan
+from quittance.providers import provider
+from tools.deliveries import signed_headers
+from tools.explain import waiting
+from tools.milestone.scenario import Delivery, Story
+from tools.samples import with_fresh_ids
+from tools.traffic import wait_until_done
+from tools.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from quittance.providers import Translation
+    from tools.target import Target
+
+EVENTS = Path(__file__).parents[2] / "events"
+CONNECTION = "default"
+_NEWEST_SAMPLE = date(2026, 11, 22)
+"""The day of the latest event under `events/`; it is moved to yesterday, because no document may be dated in the future."""
+_AT_ONCE = 4
+_SOMEBODY_ELSES = "whsec_Zm9yZ2VkIGJ5IHNvbWVib2R5IGVsc2U="
+_POST_TIMEOUT_S = 30
+
+
+_OK = range(200, 300)
+
+
+class RefusedError(Exception):
+    """A delivery was not accepted, so that going on would prove nothing. The message says which."""
+
+
+@dataclass(slots=True)
+class Played:
+    """One delivery as it was sent, and how it was answered."""
+
+    story: Story
+    round: int
+    sample: str
+    translation: Translation
+    status: int
+
+
+@dataclass(slots=True)
+class Player:
+    """Plays stories against one stack. `run` makes every id of this run its own."""
+
+    target: Target
+    run: str
+    patience_s: float
+    """How long one round may take to be worked off."""
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    played: list[Played] = field(default_factory=list)
+    waits: dict[str, set[str]] = field(default_factory=dict)
+    """Title of a story -> what its payments waited for after the first round."""
+    waited: dict[str, str] = field(default_factory=dict)
+    """Identity of a fact -> what it had to wait for."""
+
+    def play(self, stories: Iterable[Story]) -> None:
+        """Play stories side by side.
+
+        Raises `RefusedError` when a delivery is not accepted, `WaitedTooLongError` when a round is not worked off in time.
+        """
+        stories = tuple(stories)
+        for number in range(max(len(story.rounds) for story in stories)):
+            deliveries = [(story, story.rounds[number]) for story in stories if number < len(story.rounds)]
+            self._send(_interleaved(deliveries), number)
+            wait_until_done(self.target, seconds=self.patience_s)
+            if number == 0:
+                self._see_what_waits()
+
+    def time_one_by_one(self, story: Story) -> list[float]:
+        """Play the deliveries of a story, each after the document of the one before. Returns the seconds each took."""
+        return [self._timed(story, delivery) for deliveries in story.rounds for delivery in deliveries]
+
+    def send_forged(self, delivery: Delivery) -> int:
+        """Send a delivery that is signed with a secret of our own. Returns the status of the answer."""
+        return self._post(delivery, secret=_SOMEBODY_ELSES)[1]
+
+    def _timed(self, story: Story, delivery: Delivery) -> float:
+        started = time.perf_counter()
+        self._send([(story, delivery)], 0)
+        [fact] = self.played[-1].translation.facts
+
+        def is_issued() -> bool:
+            documents = self.target.ledger.case(fact.provider, fact.account, fact.key).documents.values()
+            return any(entry.record.state is DocumentState.ISSUED for entry in documents)
+
+        wait_for(f"the document of {fact.key}", is_issued, seconds=self.patience_s, every_s=0.02)
+        return time.perf_counter() - started
+
+    def _send(self, deliveries: Iterable[tuple[Story, Delivery]], number: int) -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for story, delivery, (translation, status) in pool.map(lambda one: (*one, self._post(one[1])), deliveries):
+                self.played.append(Played(story, number, delivery.sample, translation, status))
+        if refused := [f"{one.sample} was answered {one.status}" for one in self.played if one.status not in _OK]:
+            raise RefusedError("; ".join(refused))
+
+    def _post(self, delivery: Delivery, secret: str | None = None) -> tuple[Translation, int]:
+        name = delivery.sample.partition("/")[0]
+        body = self._body(delivery)
+        headers = signed_headers(name, body, secret or self.target.secret(name, CONNECTION), int(time.time()))
+        url = f"{self.target.webhooks}/webhooks/{name}/{CONNECTION}"
+        answer = httpx.post(url, content=body, headers=headers, timeout=_POST_TIMEOUT_S, trust_env=False)
+        return provider(name).translate(body, CONNECTION, {}), answer.status_code
+
+    def _body(self, delivery: Delivery) -> bytes:
+        event = json.loads((EVENTS / delivery.sample).read_bytes())
+        for path, value in delivery.changes.items():
+            *parents, last = path.split(".")
+            place = event
+            for parent in parents:
+                place = place[parent]
+            place[last] = value
+        _move(event, self.today - timedelta(days=1) - _NEWEST_SAMPLE)
+        return with_fresh_ids(json.dumps(event).encode(), self.run, customers=True)
+
+    def _see_what_waits(self) -> None:
+        stories_of = {identity: played.story for played in self.played for identity in _identities(played)}
+        for case in self.target.ledger.cases():
+            customer = self.target.ledger.customer_of(case)
+            planned = plan(case.as_case(), customer) if customer else Plan()
+            for waits in waiting(planned, customer):
+                for fact in [waits["fact"]] if waits["fact"] else case.facts:
+                    self.waited[fact] = waits["for"]
+                    self.waits.setdefault(stories_of[fact].title, set()).add(waits["for"])
+
+
+def _identities(played: Played) -> Iterator[str]:
+    return (fact.identity for fact in played.translation.facts)
+
+
+def _interleaved(deliveries: Iterable[tuple[Story, tuple[Delivery, ...]]]) -> list[tuple[Story, Delivery]]:
+    """The first delivery of every story, then the second of every story, and so on."""
+    columns = itertools.zip_longest(*([(story, one) for one in round_] for story, round_ in deliveries))
+    return [one for column in columns for one in column if one]
+
+
+def _move(event: dict[str, Any], by: timedelta) -> None:
+    """Let an event have happened that much later."""
+    if "time" in event:
+        event["time"] = (datetime.fromisoformat(event["time"]) + by).strftime("%Y-%m-%dT%H:%M:%SZ")
+    elif isinstance(event.get("created"), int):
+        event["created"] += int(by.total_seconds())
+    else:
+        event["created"] = (datetime.fromisoformat(event["created"]) + by).strftime("%Y-%m-%dT%H:%M:%S.000Z")

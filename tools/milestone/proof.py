@@ -1,0 +1,256 @@
+"""Holding what happened against what the scenario says, by what can be seen from outside: the invoicing API, ledger, queues."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from quittance.documents import DocumentKind
+from quittance.facts import PAYOUT_TYPES
+from quittance.plan import plan
+from tools.explain import NOT_REGISTERED, why_none
+from tools.milestone.scenario import Expected, Story
+from tools.reconciliation import held, reconciled, unfinished
+from tools.traffic import dead_letters, on_the_way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from quittance.facts import Fact
+    from quittance.ledger import CaseFile
+    from quittance.money import Money
+    from quittance.reconcile import Reconciliation
+    from tools.milestone.play import Played
+    from tools.target import Target
+
+_UNAUTHORIZED = 401
+_RECORDS = {DocumentKind.PAYMENT: "payment on", DocumentKind.PAYMENT_REMOVAL: "removed from"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be so."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What exists after all was played."""
+
+    cases: list[CaseFile]
+    documents: list[dict[str, Any]]
+    """Every invoice and credit note of every entity, as the API gives it, with its `kind`."""
+    received: dict[str, Decimal] = field(default_factory=dict)
+    """Currency -> payments recorded on invoices."""
+    reconciliations: list[Reconciliation] = field(default_factory=list)
+
+    def case_of(self, fact: Fact) -> CaseFile | None:
+        """The payment to which a fact was taken."""
+        return next((case for case in self.cases if fact.identity in case.facts), None)
+
+    def documents_of(self, story: Story, played: Iterable[Played]) -> list[dict[str, Any]]:
+        """What was issued for the payments of a story."""
+        facts = [fact for one in played if one.story is story for fact in one.translation.facts]
+        keys = {(fact.provider, name) for fact in facts for name in fact.case_ids}
+        return [one for one in self.documents if (one["metadata"].get("provider"), one["metadata"].get("payment_id")) in keys]
+
+
+def outcome(target: Target) -> Outcome:
+    """Read everything: the ledger from the table, the documents and payments from the invoicing API."""
+    entities = target.ledger.entities().values()
+    documents = [one for entity in entities for one in held(target.space_invoices, entity)]
+    received: dict[str, Decimal] = defaultdict(Decimal)
+    for entity in entities:
+        for payment in target.space_invoices.pages("payments", entity_id=entity):
+            if payment.get("invoice_id") and not payment.get("deleted_at"):
+                received[payment["currency_code"]] += Decimal(payment["amount"])
+    return Outcome(list(target.ledger.cases()), documents, dict(received), reconciled(target.ledger, target.space_invoices))
+
+
+def checks(target: Target, found: Outcome, played: Sequence[Played], waits: dict[str, set[str]], forged: int) -> list[Check]:
+    """Everything that must be so for the run to count as proof."""
+    stories = list(dict.fromkeys(one.story for one in played))
+    return [
+        Check("a forged delivery is refused", forged == _UNAUTHORIZED, f"answered {forged}"),
+        *_entities(target, found),
+        *(_as_expected(story, found.documents_of(story, played)) for story in stories if story.rounds),
+        *_waited(stories, waits),
+        *_findings(stories, found, played),
+        _nothing_unexpected(stories, found),
+        _payments_reconciled(stories, found),
+        *_ledger_agrees(found),
+        _nothing_left(target),
+        Check("every queue is empty", not (left := on_the_way(target)), str(left or "")),
+        Check("there are no dead letters", not (dead := dead_letters(target)), str(dead or "")),
+    ]
+
+
+def _entities(target: Target, found: Outcome) -> Iterator[Check]:
+    for result in found.reconciliations:
+        entities = target.space_invoices.find_by_metadata(
+            "entities", {"business_customer": result.business_customer}, entity_id=None
+        )
+        yield Check(f"{result.business_customer} has exactly one entity", len(entities) == 1, f"{len(entities)} found")
+
+
+def _as_expected(story: Story, documents: list[dict[str, Any]]) -> Check:
+    expected = Counter(_told(one) for one in story.documents)
+    actual = Counter(_seen(one) for one in documents)
+    differences = [f"missing: {told}" for told in (expected - actual).elements()]
+    differences += [f"not expected: {seen}" for seen in (actual - expected).elements()]
+    return Check(f"documents of: {story.title}", not differences, "; ".join(differences))
+
+
+def _told(expected: Expected) -> str:
+    paid = expected.total.decimal if expected.paid else 0
+    return f"{expected.kind} over {_plain(expected.total.decimal)} {expected.total.currency}, {_plain(paid)} paid"
+
+
+def _seen(document: dict[str, Any]) -> str:
+    total, paid = _plain(document["total_with_tax"]), _plain(document["total_paid"])
+    return f"{document['kind']} over {total} {document['currency_code']}, {paid} paid"
+
+
+def _plain(number: Decimal | int) -> str:
+    return f"{Decimal(number):.2f}"
+
+
+def _waited(stories: Iterable[Story], waits: dict[str, set[str]]) -> Iterator[Check]:
+    for story in stories:
+        expected, actual = set(story.waits_first), waits.get(story.title, set())
+        if expected or actual:
+            yield Check(f"waits first: {story.title}", actual == expected, f"waited for {', '.join(sorted(actual)) or 'nothing'}")
+
+
+def _findings(stories: Iterable[Story], found: Outcome, played: Sequence[Played]) -> Iterator[Check]:
+    for story in stories:
+        cases = {
+            case.pk: case
+            for one in played
+            if one.story is story
+            for fact in one.translation.facts
+            if (case := found.case_of(fact))
+        }
+        codes = sorted(item["code"] for case in cases.values() for item in case.findings.values() if not item.get("resolved_at"))
+        if codes or story.findings:
+            detail = f"found {', '.join(codes) or 'none'}"
+            yield Check(f"findings of: {story.title}", codes == sorted(story.findings), detail)
+
+
+def _nothing_unexpected(stories: Iterable[Story], found: Outcome) -> Check:
+    expected = sum(len(story.documents) for story in stories)
+    return Check(
+        f"there are {expected} documents and no others", len(found.documents) == expected, f"{len(found.documents)} found"
+    )
+
+
+def _payments_reconciled(stories: Iterable[Story], found: Outcome) -> Check:
+    expected: dict[str, Decimal] = defaultdict(Decimal)
+    for story in stories:
+        for one in story.documents:
+            if one.kind == "invoice" and one.paid:
+                expected[one.total.currency] += one.total.decimal
+    detail = ", ".join(f"{total:,} {currency}" for currency, total in sorted(found.received.items()))
+    return Check("the payments recorded on invoices add up to the money received", found.received == expected, detail)
+
+
+def _ledger_agrees(found: Outcome) -> Iterator[Check]:
+    for result in found.reconciliations:
+        differences = "; ".join(f"{one.code} {one.document} {one.detail}" for one in result.differences)
+        name = f"ledger and invoicing API agree on {result.documents_checked} documents of {result.business_customer}"
+        yield Check(name, result.agrees, differences)
+
+
+def _nothing_left(target: Target) -> Check:
+    left = [case.id for case in unfinished(target.ledger)]
+    return Check("the plan has nothing left to issue", not left, ", ".join(left))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A payment added to an invoice that was there before, or removed from it."""
+
+    kind: str
+    number: str
+    """Of the invoice."""
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One delivery and what it led to: documents, records of payments, or else the reason why there is neither."""
+
+    played: Played
+    documents: tuple[dict[str, Any], ...]
+    records: tuple[Record, ...] = ()
+    none_because: str = ""
+
+
+def rows(target: Target, found: Outcome, played: Sequence[Played], waited: dict[str, str]) -> list[Row]:
+    """Every delivery in the order in which its story was told. A document stands beside the first delivery of its fact."""
+    told: set[str] = set()
+    result = []
+    for one in sorted(played, key=lambda each: each.round):
+        facts = [fact for fact in one.translation.facts if fact.identity not in told]
+        told |= {fact.identity for fact in facts}
+        documents = tuple(document for fact in facts for document in found.documents if _is_of(document, fact))
+        records = tuple(record for fact in facts for record in _records(found, fact))
+        reason = "" if documents or records else _reason(target, found, one, facts, waited)
+        result.append(Row(one, documents, records, reason))
+    return result
+
+
+def _records(found: Outcome, fact: Fact) -> Iterator[Record]:
+    case = found.case_of(fact)
+    for entry in case.documents.values() if case else ():
+        document = entry.record.document
+        if case and document.fact == fact.identity and document.kind in _RECORDS:
+            invoice = case.documents[document.refers_to].record
+            yield Record(_RECORDS[document.kind], invoice.number, document.amount)
+
+
+def _is_of(document: dict[str, Any], fact: Fact) -> bool:
+    metadata = document["metadata"]
+    return bool(metadata.get("fact") == fact.identity and metadata.get("provider") == fact.provider)
+
+
+def _reason(target: Target, found: Outcome, played: Played, facts: Sequence[Fact], waited: dict[str, str]) -> str:
+    if not played.translation.facts:
+        return f"ignored: {played.translation.ignored or 'object_not_fetched'}".replace("_", " ")
+    if not facts:
+        return _repeated(found, played)
+    [fact, *_] = facts
+    case = found.case_of(fact)
+    if case is None:
+        return _outside_of_payments(fact)
+    customer = target.ledger.customer_of(case)
+    planned = plan(case.as_case(), customer) if customer else None
+    reason = why_none(fact, case, planned, customer) if planned else f"waits for {NOT_REGISTERED}"
+    return reason + (f" (waited for: {waited[fact.identity]})" if fact.identity in waited else "")
+
+
+def _repeated(found: Outcome, played: Played) -> str:
+    """Nothing new; or something else about what is known, which is kept as a finding."""
+    for fact in played.translation.facts:
+        case = found.case_of(fact)
+        if case and f"conflict#{fact.identity}:{played.translation.event_id}" in case.findings:
+            return "finding: conflict"
+    return "known already"
+
+
+def _outside_of_payments(fact: Fact) -> str:
+    if fact.registration:
+        return "the entity"
+    return "marks its payments as settled" if fact.type in PAYOUT_TYPES else "not in the ledger"
+
+
+def printed_kind(document: dict[str, Any]) -> str:
+    """`invoice` or `credit note`, and what it corrects."""
+    if document["kind"] is DocumentKind.CREDIT_NOTE:
+        return "credit note"
+    return "corrective invoice" if document["metadata"].get("corrects") else "invoice"

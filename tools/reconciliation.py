@@ -1,0 +1,50 @@
+"""Reconciling a whole stack from outside: its ledger against the invoicing API, one business customer after the other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from quittance.documents import DocumentKind
+from quittance.mapping import COLLECTIONS
+from quittance.plan import plan
+from quittance.reconcile import Reconciliation, compare
+from quittance.registration import read_customer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quittance.ledger import CaseFile
+    from quittance.space_invoices import SpaceInvoices
+    from tools.ledger_view import LedgerView
+
+
+def reconciled(view: LedgerView, api: SpaceInvoices) -> list[Reconciliation]:
+    """Every business customer that has an entity, compared, in the order of their ids."""
+    cases: dict[str, list[CaseFile]] = defaultdict(list)
+    for case in view.cases():
+        if customer := view.customer_of(case):
+            cases[customer.id].append(case)
+    results = []
+    for customer_id, entity_id in sorted(view.entities().items()):
+        customer = read_customer(view.table, customer_id)
+        if customer:
+            results.append(compare(customer, cases[customer_id], held(api, entity_id)))
+    return results
+
+
+def held(api: SpaceInvoices, entity_id: str) -> Iterator[dict[str, Any]]:
+    """Every invoice and credit note of an entity, each with its `kind`."""
+    for kind in (DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE):
+        for document in api.pages(COLLECTIONS[kind], entity_id=entity_id):
+            yield document | {"kind": kind}
+
+
+def unfinished(view: LedgerView) -> list[CaseFile]:
+    """The payments that have a document to be issued, or one whose outcome is not recorded."""
+    cases = []
+    for case in view.cases():
+        customer = view.customer_of(case)
+        if customer and (case.pending() or plan(case.as_case(), customer).documents):
+            cases.append(case)
+    return cases
