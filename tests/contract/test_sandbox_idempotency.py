@@ -39,6 +39,14 @@ def test_the_same_key_for_another_request_is_a_conflict(method: str, path: str, 
     assert api.sandbox.state()["worlds"]["sandbox"]["invoices"] == 1
 
 
+def test_the_same_key_for_another_method_is_a_conflict() -> None:
+    api = Api()
+    address = f"/customers/{api.create('/customers', {'name': 'Ada'})['id']}"
+    assert api.call("PATCH", address, {}, key="k").status == 200
+    assert api.call("DELETE", address, {}, key="k").status == 409
+    assert api.get(address)["deleted_at"] is None
+
+
 def test_the_same_key_for_another_entity_is_a_conflict() -> None:
     api = Api()
     api.create("/invoices", invoice_body(), key="k")

@@ -24,13 +24,9 @@ class Book:
     credit_notes: Shelf = field(default_factory=dict)
     payments: Shelf = field(default_factory=dict)
     webhooks: Shelf = field(default_factory=dict)
-    relations: defaultdict[str, list[Record]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    relations: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     """Relations of each document, by its identifier."""
-    payments_of: defaultdict[str, list[Record]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    payments_of: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     """Payments of each document, deleted ones too, by its identifier."""
     bodies: dict[str, Record] = field(default_factory=dict)
     """The request each document was last composed from, by its identifier."""

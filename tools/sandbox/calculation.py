@@ -116,11 +116,7 @@ def _line_totals(index: int, line: Line, mode: Mode) -> LineTotals:
     gross = line.gross
     if mode == "b2c_gross_discount" and not gross:
         subtotal, gross = subtotal * factor, True
-    after = (
-        _successively(subtotal, line.discounts)
-        if mode == "b2c_gross_discount"
-        else _at_once(subtotal, line.discounts)
-    )
+    after = _successively(subtotal, line.discounts) if mode == "b2c_gross_discount" else _at_once(subtotal, line.discounts)
     amount = rounded(after)
     if amount < 0:
         raise NegativeLine(index)
@@ -131,9 +127,7 @@ def _line_totals(index: int, line: Line, mode: Mode) -> LineTotals:
 
 
 def _at_once(subtotal: Decimal, discounts: Sequence[Discount]) -> Decimal:
-    return subtotal - sum(
-        (_reduction(subtotal, discount) for discount in discounts), ZERO
-    )
+    return subtotal - sum((_reduction(subtotal, discount) for discount in discounts), ZERO)
 
 
 def _successively(subtotal: Decimal, discounts: Sequence[Discount]) -> Decimal:
@@ -153,7 +147,5 @@ def _summary(lines: Sequence[Line], totals: Sequence[LineTotals]) -> tuple[TaxRo
         if line.tax is None:
             continue
         row = rows.get(line.tax, TaxRow(line.tax, ZERO, ZERO))
-        rows[line.tax] = TaxRow(
-            line.tax, row.base + amounts.net, row.amount + amounts.tax
-        )
+        rows[line.tax] = TaxRow(line.tax, row.base + amounts.net, row.amount + amounts.tax)
     return tuple(rows.values())

@@ -43,8 +43,7 @@ class Call:
     def book(self) -> Book:
         """The selected entity's book. Raises `Problem` 400 when none is selected: the document has no 422 for reads."""
         if self.selected is None:
-            raise Problem(400, "x-entity-id is required: this key reaches no entity or several"
-            )
+            raise Problem(400, "x-entity-id is required: this key reaches no entity or several")
         return self.selected
 
     @property

@@ -15,6 +15,7 @@ from tools.sandbox.wire import Problem, Record
 
 DOCUMENT = Path(__file__).with_name("openapi.yaml")
 _METHODS = ("get", "post", "put", "patch", "delete")
+_LONGEST_INTEGER = 18
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -28,7 +29,7 @@ class Parameter:
     default: Any
     validator: jsonschema_rs.Validator
 
-    def read(self, values: Sequence[str]) -> Any:
+    def read(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - the parameter's own JSON type
         """The typed value. Raises `Problem` 400 when the text does not fit the schema."""
         if not values:
             if self.required:
@@ -57,21 +58,14 @@ class Operation:
 
     def read_query(self, pairs: Sequence[tuple[str, str]]) -> Record:
         """Typed query parameters. Unknown ones are ignored. Raises `Problem` 400 for malformed ones."""
-        return {
-            p.name: p.read([value for name, value in pairs if name == p.name])
-            for p in self.query
-        }
+        return {p.name: p.read([value for name, value in pairs if name == p.name]) for p in self.query}
 
     def check_body(self, value: object) -> None:
         """Raises `Problem` 422 with every issue when the body breaks its schema."""
         if self.body is None or self.body.is_valid(value):
             return
         issues = [
-            {
-                "path": list(error.instance_path),
-                "message": error.message,
-                "code": error.kind.name,
-            }
+            {"path": list(error.instance_path), "message": error.message, "code": error.kind.name}
             for error in self.body.iter_errors(value)
         ]
         raise Problem(422, "The request body does not match its schema", issues=issues)
@@ -85,9 +79,7 @@ class Contract:
         self.operations = (*_operations(document), *additions)
         self._by_shape: dict[tuple[str, ...], dict[str, Operation]] = {}
         for operation in self.operations:
-            self._by_shape.setdefault(_shape(operation.path), {})[operation.method] = (
-                operation
-            )
+            self._by_shape.setdefault(_shape(operation.path), {})[operation.method] = operation
 
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         """The operation behind a request line, with its path parameters.
@@ -106,9 +98,7 @@ class Contract:
 
     def schema(self, name: str) -> jsonschema_rs.Validator:
         """Compiled validator of one component schema."""
-        return _compile(
-            {"$ref": f"#/components/schemas/{name}"}, self.document["components"]
-        )
+        return _compile({"$ref": f"#/components/schemas/{name}"}, self.document["components"])
 
     def fields(self, name: str) -> frozenset[str]:
         """Property names of one component schema."""
@@ -123,23 +113,10 @@ def contract() -> Contract:
 
 
 def _addition(identifier: str, path: str) -> Operation:
-    return Operation(
-        identifier,
-        "POST",
-        path,
-        "entity",
-        200,
-        idempotent=True,
-        body=None,
-        body_required=False,
-        query=(),
-    )
+    return Operation(identifier, "POST", path, "entity", 200, idempotent=True, body=None, body_required=False, query=())
 
 
-ADDITIONS = (
-    _addition("restorePayment", "/payments/{id}/restore"),
-    _addition("restoreCustomer", "/customers/{id}/restore"),
-)
+ADDITIONS = (_addition("restorePayment", "/payments/{id}/restore"), _addition("restoreCustomer", "/customers/{id}/restore"))
 """Operations outside the document: the vendor's SDK has `restore` for soft-deleted objects, its address is inferred."""
 
 
@@ -154,10 +131,7 @@ def _operations(document: Record) -> list[Operation]:
 
 def _operation(document: Record, path: str, method: str, item: Record) -> Operation:
     spec = item[method]
-    parameters = [
-        _resolve(document, p)
-        for p in (*item.get("parameters", ()), *spec.get("parameters", ()))
-    ]
+    parameters = [_resolve(document, p) for p in (*item.get("parameters", ()), *spec.get("parameters", ()))]
     headers = {p["name"].lower() for p in parameters if p["in"] == "header"}
     body = spec.get("requestBody")
     return Operation(
@@ -165,15 +139,9 @@ def _operation(document: Record, path: str, method: str, item: Record) -> Operat
         method=method.upper(),
         path=path,
         scope="account" if "x-account-id" in headers else "entity",
-        success=min(
-            int(status) for status in spec["responses"] if status.startswith("2")
-        ),
+        success=min(int(status) for status in spec["responses"] if status.startswith("2")),
         idempotent="x-request-id" in headers,
-        body=_compile(
-            body["content"]["application/json"]["schema"], document["components"]
-        )
-        if body
-        else None,
+        body=_compile(body["content"]["application/json"]["schema"], document["components"]) if body else None,
         body_required=bool(body and body.get("required")),
         query=tuple(_parameter(document, p) for p in parameters if p["in"] == "query"),
     )
@@ -182,17 +150,9 @@ def _operation(document: Record, path: str, method: str, item: Record) -> Operat
 def _parameter(document: Record, spec: Record) -> Parameter:
     schema = _resolve(document, spec["schema"])
     # A cursor or a filter in one text parameter is checked where it is read; here only its type is.
-    plain = {
-        key: value
-        for key, value in schema.items()
-        if key not in {"contentSchema", "contentMediaType"}
-    }
+    plain = {key: value for key, value in schema.items() if key not in {"contentSchema", "contentMediaType"}}
     return Parameter(
-        spec["name"],
-        schema["type"],
-        bool(spec.get("required")),
-        schema.get("default"),
-        _compile(plain, document["components"]),
+        spec["name"], schema["type"], bool(spec.get("required")), schema.get("default"), _compile(plain, document["components"])
     )
 
 
@@ -206,16 +166,12 @@ def _resolve(document: Record, spec: Record) -> Record:
 
 
 def _compile(schema: Mapping[str, Any], components: Record) -> jsonschema_rs.Validator:
-    return jsonschema_rs.Draft202012Validator(
-        {**schema, "components": components}, validate_formats=True
-    )
+    return jsonschema_rs.Draft202012Validator({**schema, "components": components}, validate_formats=True)
 
 
 def _typed(kind: str, text: str) -> object:
     if kind == "integer":
-        return (
-            int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else text
-        )
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) <= _LONGEST_INTEGER else text
     return _BOOLEANS.get(text, text) if kind == "boolean" else text
 
 

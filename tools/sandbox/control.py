@@ -49,9 +49,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Sandbox], object]] = {
     ("GET", "faults"): lambda sandbox: {"data": sandbox.faults.to_json()},
     ("DELETE", "faults"): _clear_faults,
     ("GET", "state"): Sandbox.state,
-    ("GET", "requests"): lambda sandbox: {
-        "data": [dataclasses.asdict(seen) for seen in sandbox.seen]
-    },
+    ("GET", "requests"): lambda sandbox: {"data": [dataclasses.asdict(seen) for seen in sandbox.seen]},
     ("GET", "deliveries"): lambda sandbox: {"data": list(sandbox.outbox.log)},
     ("POST", "reset"): _reset,
 }
@@ -61,10 +59,7 @@ def _add_fault(sandbox: Sandbox, body: bytes) -> object:
     try:
         sandbox.faults.add_json(decode(body))
     except ValidationError as error:
-        issues = [
-            {"path": list(one["loc"]), "message": one["msg"], "code": one["type"]}
-            for one in error.errors()
-        ]
+        issues = [{"path": list(one["loc"]), "message": one["msg"], "code": one["type"]} for one in error.errors()]
         raise Problem(422, "Not a fault", issues=issues) from error
     return {"data": sandbox.faults.to_json()}
 

@@ -94,12 +94,7 @@ class Outbox:
             delivery.webhook["active"] = False
             return
         wait = timedelta(seconds=RETRY_AFTER_SECONDS[delivery.attempt] * self._scale)
-        self._wait(
-            _Waiting(
-                delivery.webhook, delivery.event, delivery.body, delivery.attempt + 1
-            ),
-            now + wait,
-        )
+        self._wait(_Waiting(delivery.webhook, delivery.event, delivery.body, delivery.attempt + 1), now + wait)
 
     def _wait(self, waiting: _Waiting, until: datetime) -> None:
         self._count += 1

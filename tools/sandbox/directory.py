@@ -25,11 +25,7 @@ def store_customer(call: Call, body: Record) -> Record:
         dict.fromkeys(_CUSTOMER_FIELDS.split())
         | {"is_tax_subject": True}
         | body
-        | {
-            "id": call.ids.new("cust"),
-            "entity_id": call.book.entity["id"],
-            "metadata": body.get("metadata") or {},
-        }
+        | {"id": call.ids.new("cust"), "entity_id": call.book.entity["id"], "metadata": body.get("metadata") or {}}
     )
     call.book.customers[customer["id"]] = customer
     call.emit("customer.created", dict(customer))
@@ -91,9 +87,7 @@ def rate_on(tax: Record, day: date) -> Decimal:
 def _create_tax(call: Call) -> Record:
     body = call.body
     classification = body.get("classification")
-    if classification and any(
-        tax["classification"] == classification for tax in call.book.taxes.values()
-    ):
+    if classification and any(tax["classification"] == classification for tax in call.book.taxes.values()):
         raise invalid(["classification"], "Another tax has this classification")
     rates = [_tax_rate(index, row) for index, row in enumerate(body["tax_rates"])]
     rates.sort(key=lambda row: row["valid_from"], reverse=True)
@@ -121,12 +115,7 @@ def _create_tax(call: Call) -> Record:
 
 def _tax_rate(index: int, row: Record) -> Record:
     valid_from = row.get("valid_from") or _ALWAYS
-    return {
-        "rate": row["rate"],
-        "valid_from": read_date(
-            valid_from, ["tax_rates", index, "valid_from"]
-        ).isoformat(),
-    }
+    return {"rate": row["rate"], "valid_from": read_date(valid_from, ["tax_rates", index, "valid_from"]).isoformat()}
 
 
 def _list_taxes(call: Call) -> Record:

@@ -21,9 +21,7 @@ from tools.sandbox.wire import Problem, Record, invalid, not_found
 
 _FORMATS = {INVOICE: "{yyyy}-{nnnnn}", CREDIT_NOTE: "CN-{yyyy}-{nnnnn}"}
 _NOT_KEPT = frozenset({"payments", "change_reason"})
-_NOT_CREDITED = frozenset(
-    {"is_draft", "date_due", "linked_documents", "force_linked_documents"}
-)
+_NOT_CREDITED = frozenset({"is_draft", "date_due", "linked_documents", "force_linked_documents"})
 
 
 def _create(kind: Kind, call: Call) -> Record:
@@ -43,15 +41,11 @@ def _create(kind: Kind, call: Call) -> Record:
     if not body.get("is_draft"):
         _announce_issue(call, kind, document)
     for fields in planned:
-        record_payment(
-            call, {kind.reference: document["id"]}, document["currency_code"], fields
-        )
+        record_payment(call, {kind.reference: document["id"]}, document["currency_code"], fields)
     return show_document(call.book, document)
 
 
-def _store(
-    call: Call, kind: Kind, composed: Record, linked: Sequence[tuple[Kind, Record]]
-) -> Record:
+def _store(call: Call, kind: Kind, composed: Record, linked: Sequence[tuple[Kind, Record]]) -> Record:
     document = call.stamp(
         composed
         | {
@@ -66,9 +60,7 @@ def _store(
         }
     )
     body = {key: value for key, value in call.body.items() if key not in _NOT_KEPT}
-    if (call.body.get("customer") or {}).get("save_customer") and not document[
-        "customer_id"
-    ]:
+    if (call.body.get("customer") or {}).get("save_customer") and not document["customer_id"]:
         body["customer_id"] = document["customer_id"] = _save_customer(call)
     settle(document, ())
     kind.shelf(call.book)[document["id"]] = document
@@ -82,9 +74,7 @@ def _number(call: Call, kind: Kind, document: Record) -> None:
     year = document["date_year"]
     start = int((settings.get("number_sequence_starts") or {}).get(kind.name) or 1)
     template = (settings.get("number_formats") or {}).get(kind.name) or _FORMATS[kind]
-    document["number"] = formatted(
-        template, year, call.book.sequences.take(kind.name, year, start)
-    )
+    document["number"] = formatted(template, year, call.book.sequences.take(kind.name, year, start))
     document["is_draft"] = False
     settle(document, call.book.payments_of[document["id"]])
     call.touch(document)
@@ -100,90 +90,47 @@ def _announce_issue(call: Call, kind: Kind, document: Record) -> None:
 
 def _check_customer_to_save(body: Record) -> None:
     customer = body.get("customer") or {}
-    if (
-        customer.get("save_customer")
-        and not body.get("customer_id")
-        and not customer.get("name")
-    ):
+    if customer.get("save_customer") and not body.get("customer_id") and not customer.get("name"):
         raise invalid(["customer", "name"], "Required to store the customer")
 
 
 def _save_customer(call: Call) -> str:
     known = contract().fields("CreateCustomer")
-    fields = {
-        key: value
-        for key, value in call.body["customer"].items()
-        if key in known and value is not None
-    }
+    fields = {key: value for key, value in call.body["customer"].items() if key in known and value is not None}
     return str(store_customer(call, fields)["id"])
 
 
-def _linked(
-    call: Call, kind: Kind, composed: Record, identifiers: Sequence[str]
-) -> list[tuple[Kind, Record]]:
-    linked = [
-        find_document(call.book, identifier)
-        for identifier in dict.fromkeys(identifiers)
-    ]
+def _linked(call: Call, kind: Kind, composed: Record, identifiers: Sequence[str]) -> list[tuple[Kind, Record]]:
+    linked = [find_document(call.book, identifier) for identifier in dict.fromkeys(identifiers)]
     for index, (_, document) in enumerate(linked):
         if document["is_draft"] or document["voided_at"]:
-            raise invalid(
-                ["linked_documents", index], "Only issued documents can be linked"
-            )
+            raise invalid(["linked_documents", index], "Only issued documents can be linked")
         if document["currency_code"] != composed["currency_code"]:
-            raise invalid(
-                ["linked_documents", index], "The linked document has another currency"
-            )
+            raise invalid(["linked_documents", index], "The linked document has another currency")
     if kind is CREDIT_NOTE and not call.settings.accept_overcredit:
-        _check_credit(
-            call,
-            composed["total_with_tax"],
-            [document for other, document in linked if other is INVOICE],
-        )
+        _check_credit(call, composed["total_with_tax"], [document for other, document in linked if other is INVOICE])
     return linked
 
 
 def _check_credit(call: Call, total: Decimal, invoices: Sequence[Record]) -> None:
     for invoice in invoices:
-        credited = sum(
-            (note["total_with_tax"] for note in _credit_notes_of(call, invoice)), ZERO
-        )
+        credited = sum((note["total_with_tax"] for note in _credit_notes_of(call, invoice)), ZERO)
         if credited + total > invoice["total_with_tax"]:
-            raise invalid(
-                ["items"], f"Exceeds what is left of invoice {invoice['number']}"
-            )
+            raise invalid(["items"], f"Exceeds what is left of invoice {invoice['number']}")
 
 
 def _credit_notes_of(call: Call, invoice: Record) -> list[Record]:
     relations = call.book.relations[invoice["id"]]
-    notes = (
-        call.book.credit_notes[one["target_id"]]
-        for one in relations
-        if one["relation_type"] == "has_credit"
-    )
+    notes = (call.book.credit_notes[one["target_id"]] for one in relations if one["relation_type"] == "has_credit")
     return [note for note in notes if not note["voided_at"]]
 
 
-def _relate(
-    call: Call, kind: Kind, document: Record, linked: Sequence[tuple[Kind, Record]]
-) -> None:
+def _relate(call: Call, kind: Kind, document: Record, linked: Sequence[tuple[Kind, Record]]) -> None:
     for other_kind, other in linked:
         credit = kind is CREDIT_NOTE and other_kind is INVOICE
         for source_kind, source, target_kind, target, relation_type in (
-            (
-                kind,
-                document,
-                other_kind,
-                other,
-                "credit_for" if credit else "references",
-            ),
-            (
-                other_kind,
-                other,
-                kind,
-                document,
-                "has_credit" if credit else "references",
-            ),
+            (kind, document, other_kind, other, "credit_for" if credit else "references"),
+            (other_kind, other, kind, document, "has_credit" if credit else "references"),
         ):
             call.book.relations[source["id"]].append(
                 {
@@ -202,18 +149,11 @@ def _unrelate(call: Call, identifier: str) -> None:
     for other in call.book.bodies[identifier].get("linked_documents") or ():
         for one, two in ((identifier, other), (other, identifier)):
             relations = call.book.relations[one]
-            relations[:] = [
-                relation for relation in relations if relation["target_id"] != two
-            ]
+            relations[:] = [relation for relation in relations if relation["target_id"] != two]
 
 
 def _list(kind: Kind, call: Call) -> Record:
-    return list_records(
-        call,
-        kind.shelf(call.book).values(),
-        kind.schema,
-        partial(show_document, call.book),
-    )
+    return list_records(call, kind.shelf(call.book).values(), kind.schema, partial(show_document, call.book))
 
 
 def _get(kind: Kind, call: Call) -> Record:
@@ -225,9 +165,7 @@ def _update(kind: Kind, call: Call) -> Record:
     document = take(kind.shelf(call.book), call.id, kind.title)
     if document["voided_at"]:
         raise Problem(409, "A voided document cannot be changed")
-    body = call.book.bodies[call.id] | {
-        key: value for key, value in call.body.items() if key not in _NOT_KEPT
-    }
+    body = call.book.bodies[call.id] | {key: value for key, value in call.body.items() if key not in _NOT_KEPT}
     if "items" in call.body:
         body.pop("expected_total_with_tax", None)
     composed = compose(call, kind, body)
@@ -240,9 +178,7 @@ def _update(kind: Kind, call: Call) -> Record:
         _unrelate(call, call.id)
         _relate(call, kind, document, linked)
     call.book.bodies[call.id] = body
-    document.update(
-        composed if document["is_draft"] else composed | _kept_snapshots(call, document)
-    )
+    document.update(composed if document["is_draft"] else composed | _kept_snapshots(call, document))
     settle(document, call.book.payments_of[call.id])
     call.touch(document)
     shown = show_document(call.book, document)
@@ -254,11 +190,7 @@ def _update(kind: Kind, call: Call) -> Record:
 def _kept_snapshots(call: Call, document: Record) -> Record:
     """Parties are frozen when a document is issued: later changes of the entity or customer do not reach it."""
     causes = {"issuer": {"issuer"}, "customer": {"customer", "customer_id"}}
-    return {
-        name: document[name]
-        for name, fields in causes.items()
-        if not fields & call.body.keys()
-    }
+    return {name: document[name] for name, fields in causes.items() if not fields & call.body.keys()}
 
 
 def _void(kind: Kind, call: Call) -> Record:
@@ -278,30 +210,14 @@ def _void(kind: Kind, call: Call) -> Record:
 
 def _cancel(call: Call, invoice: Record) -> None:
     """Credits a whole invoice, as voiding one is believed to do."""
-    body = {
-        key: value
-        for key, value in call.book.bodies[invoice["id"]].items()
-        if key not in _NOT_CREDITED
-    }
-    body |= {
-        "date": call.today.isoformat(),
-        "note": call.body.get("reason"),
-        "reference": invoice["number"],
-        "metadata": {},
-    }
+    body = {key: value for key, value in call.book.bodies[invoice["id"]].items() if key not in _NOT_CREDITED}
+    body |= {"date": call.today.isoformat(), "note": call.body.get("reason"), "reference": invoice["number"], "metadata": {}}
     inner = call.with_body(body)
-    note = _store(
-        inner, CREDIT_NOTE, compose(inner, CREDIT_NOTE, body), [(INVOICE, invoice)]
-    )
+    note = _store(inner, CREDIT_NOTE, compose(inner, CREDIT_NOTE, body), [(INVOICE, invoice)])
     _number(inner, CREDIT_NOTE, note)
     call.emit("credit_note.created", show_document(call.book, note))
     call.emit(CREDIT_NOTE.issued_event, show_document(call.book, note))
-    apply_credit(
-        inner,
-        invoice,
-        note,
-        f"Auto-applied credit note for voided invoice {invoice['number']}",
-    )
+    apply_credit(inner, invoice, note, f"Auto-applied credit note for voided invoice {invoice['number']}")
 
 
 def _finalize(call: Call) -> Record:
@@ -333,17 +249,8 @@ def _of_type(call: Call) -> tuple[Kind, Record]:
 
 def _pdf(call: Call) -> bytes:
     _, document = find_document(call.book, call.id)
-    payments = [
-        payment
-        for payment in call.book.payments_of[call.id]
-        if not payment["deleted_at"]
-    ]
-    locale = (
-        call.query["locale"]
-        or call.query["language"]
-        or call.book.entity["locale"]
-        or "en"
-    )
+    payments = [payment for payment in call.book.payments_of[call.id] if not payment["deleted_at"]]
+    locale = call.query["locale"] or call.query["language"] or call.book.entity["locale"] or "en"
     return call.render(show_document(call.book, document), payments, {"locale": locale})
 
 

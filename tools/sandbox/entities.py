@@ -21,9 +21,7 @@ _DEFAULT_SETTINGS: Record = {
     "pdf_template": "modern",
 }
 _DEEPER_SETTINGS = frozenset({"translations", "unit_number_sequence_starts"})
-_SEPARATE_SETTINGS = frozenset(
-    {"furs", "fina", "slovenia", "e_invoicing", "revenue_recognition"}
-)
+_SEPARATE_SETTINGS = frozenset({"furs", "fina", "slovenia", "e_invoicing", "revenue_recognition"})
 _FIELDS = (
     "address address_2 post_code city state country country_code currency_code locale timezone tax_number tax_number_2"
     " company_number phone email website fiscal_region_code starting_capital"
@@ -38,12 +36,7 @@ def _create(call: Call) -> Record:
     country = country_code_of(body)
     entity = call.stamp(
         dict.fromkeys(_FIELDS.split())
-        | {
-            "is_tax_subject": True,
-            "is_enabled": True,
-            "currency_code": _currency(country),
-            "locale": _locale(country),
-        }
+        | {"is_tax_subject": True, "is_enabled": True, "currency_code": _currency(country), "locale": _locale(country)}
         | body
         | {
             "id": call.ids.new("ent"),
@@ -61,11 +54,7 @@ def _create(call: Call) -> Record:
 
 def _list(call: Call) -> Record:
     wanted = call.query["environment"]
-    entities = [
-        book.entity
-        for book in call.world.books.values()
-        if wanted in {None, call.world.environment}
-    ]
+    entities = [book.entity for book in call.world.books.values() if wanted in {None, call.world.environment}]
     return list_records(call, entities, "Entity")
 
 
@@ -89,12 +78,7 @@ def _patch(call: Call) -> Record:
     return entity
 
 
-HANDLERS: dict[str, Handler] = {
-    "createEntity": _create,
-    "getEntities": _list,
-    "getEntity": _get,
-    "patchEntity": _patch,
-}
+HANDLERS: dict[str, Handler] = {"createEntity": _create, "getEntities": _list, "getEntity": _get, "patchEntity": _patch}
 
 
 def _check_zone(body: Record) -> None:
@@ -107,11 +91,7 @@ def _merged(old: Record, new: Record) -> Record:
     for key, value in new.items():
         if key in _SEPARATE_SETTINGS:
             continue
-        merged[key] = (
-            {**(old.get(key) or {}), **value}
-            if key in _DEEPER_SETTINGS and isinstance(value, dict)
-            else value
-        )
+        merged[key] = {**(old.get(key) or {}), **value} if key in _DEEPER_SETTINGS and isinstance(value, dict) else value
     return merged
 
 

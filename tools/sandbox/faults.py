@@ -26,10 +26,7 @@ class Match(_Closed):
     def fits(self, request: Request) -> bool:
         if self.method is not None and self.method.upper() != request.method:
             return False
-        return (
-            request.path.startswith(self.path_prefix)
-            and self.metadata.items() <= _metadata(request).items()
-        )
+        return request.path.startswith(self.path_prefix) and self.metadata.items() <= _metadata(request).items()
 
 
 class _Rule(_Closed):
@@ -104,7 +101,7 @@ class Faults:
         """Puts a rule in force."""
         self._armed.append(_Armed(fault, fault.times))
 
-    def add_json(self, body: Any) -> None:
+    def add_json(self, body: object) -> None:
         """Puts a rule in force from JSON. Raises `pydantic.ValidationError`."""
         self.add(FaultRequest.model_validate({"fault": body}).fault)
 
@@ -125,10 +122,7 @@ class Faults:
 
     def to_json(self) -> list[Record]:
         """The rules in force, with how often each still applies as `times`."""
-        return [
-            {**armed.fault.model_dump(), "times": armed.remaining}
-            for armed in self._armed
-        ]
+        return [{**armed.fault.model_dump(), "times": armed.remaining} for armed in self._armed]
 
 
 def _applies(fault: Fault, request: Request) -> bool:

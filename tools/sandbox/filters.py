@@ -15,15 +15,11 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z?)?")
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    return lambda value, operand: (
-        _comparable(value, operand) and compare(value, operand)
-    )
+    return lambda value, operand: _comparable(value, operand) and compare(value, operand)
 
 
 def _text(compare: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
-    return lambda value, operand: (
-        isinstance(value, str) and isinstance(operand, str) and compare(value, operand)
-    )
+    return lambda value, operand: isinstance(value, str) and isinstance(operand, str) and compare(value, operand)
 
 
 def _equal(value: object, operand: object) -> bool:
@@ -42,17 +38,12 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "contains": _text(lambda value, operand: operand.casefold() in value.casefold()),
     "startsWith": _text(str.startswith),
     "endsWith": _text(str.endswith),
-    "between": lambda value, operand: (
-        all(_comparable(value, end) for end in operand)
-        and operand[0] <= value <= operand[1]
-    ),
+    "between": lambda value, operand: all(_comparable(value, end) for end in operand) and operand[0] <= value <= operand[1],
 }
 _RANGE_ENDS = 2
 
 
-def compile_query(
-    text: str, fields: frozenset[str], metadata_queries: tuple[str, ...]
-) -> Predicate:
+def compile_query(text: str, fields: frozenset[str], metadata_queries: tuple[str, ...]) -> Predicate:
     """A predicate over records.
 
     `fields` are the top-level fields that may be named. A metadata condition in a spelling that is not in
@@ -89,37 +80,23 @@ def value_at(record: object, path: _Path) -> list[Any]:
 
 def comparable_form(path: _Path, value: object) -> object:
     """Dates and date-times as text that compares in time order; metadata is the caller's own text and stays as it is."""
-    if (
-        path[0] == "metadata"
-        or not isinstance(value, str)
-        or not _DATE.fullmatch(value)
-    ):
+    if path[0] == "metadata" or not isinstance(value, str) or not _DATE.fullmatch(value):
         return value
     day, _, time = value.partition("T")
     whole, _, fraction = time.rstrip("Z").partition(".")
     return f"{day}T{whole or '00:00:00'}.{fraction:0<6}"
 
 
-def _conditions(
-    expression: Record, fields: frozenset[str]
-) -> Iterator[tuple[_Path, str, Any, str]]:
+def _conditions(expression: Record, fields: frozenset[str]) -> Iterator[tuple[_Path, str, Any, str]]:
     for name, condition in expression.items():
         top, dot, rest = name.partition(".")
         if top not in fields:
             raise Problem(400, f"Field {top} cannot be queried")
-        path = (
-            (top,)
-            if not dot
-            else ("metadata", rest)
-            if top == "metadata"
-            else tuple(name.split("."))
-        )
+        path = (top,) if not dot else ("metadata", rest) if top == "metadata" else tuple(name.split("."))
         yield from _at(path, condition, "dotted" if dot else "nested")
 
 
-def _at(
-    path: _Path, condition: object, spelling: str
-) -> Iterator[tuple[_Path, str, Any, str]]:
+def _at(path: _Path, condition: object, spelling: str) -> Iterator[tuple[_Path, str, Any, str]]:
     if not isinstance(condition, dict):
         yield path, "equals", comparable_form(path, condition), spelling
         return
@@ -145,9 +122,7 @@ def _operand(path: _Path, operator: str, operand: object) -> object:
 
 def _holds(record: Record, path: _Path, operator: str, operand: object) -> bool:
     test = _OPERATORS[operator]
-    return any(
-        test(comparable_form(path, value), operand) for value in value_at(record, path)
-    )
+    return any(test(comparable_form(path, value), operand) for value in value_at(record, path))
 
 
 def _comparable(value: object, operand: object) -> bool:

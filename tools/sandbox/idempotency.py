@@ -2,7 +2,7 @@
 
 A key stands for one request: method, address, entity and the exact body bytes. Repeating it replays the stored status and
 body; using it for anything else is a conflict. Stored answers do not expire. Answers that say nothing about the request
-itself (429, 5xx) are not stored. While the first request is still running, a repeat is refused with 409 rather than made to
+itself (429, 5xx) are given before a key is looked at, so they are not stored. While the first request is still running, a repeat is refused with 409 rather than made to
 wait: it is the harder of the two for a client, and the real behaviour is unknown.
 """
 
@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from tools.sandbox.wire import Problem, Request, Response
 
 MAX_LENGTH = 255
-_SERVER_ERROR = 500
-_TOO_MANY = 429
 
 
 @dataclass(slots=True)
@@ -46,18 +44,12 @@ class Keys:
         if entry.fingerprint != fingerprint:
             raise Problem(409, "The idempotency key was used with a different request")
         if entry.response is None:
-            raise Problem(
-                409, "A request with this idempotency key is still being processed"
-            )
+            raise Problem(409, "A request with this idempotency key is still being processed")
         return entry.response
 
     def finish(self, key: str, response: Response | None) -> None:
-        """Stores the answer of the request that `begin` noted, or forgets the key if there is nothing to replay."""
-        if (
-            response is None
-            or response.status == _TOO_MANY
-            or response.status >= _SERVER_ERROR
-        ):
+        """Stores the answer of the request that `begin` noted, or forgets the key if the request came to nothing."""
+        if response is None:
             del self._entries[key]
         else:
             self._entries[key].response = response

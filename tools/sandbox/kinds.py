@@ -30,9 +30,7 @@ class Kind:
 
 
 INVOICE = Kind("invoice", "Invoice", "inv", "Invoice", "invoice.finalized")
-CREDIT_NOTE = Kind(
-    "credit_note", "Credit note", "cre", "CreditNote", "credit_note.issued"
-)
+CREDIT_NOTE = Kind("credit_note", "Credit note", "cre", "CreditNote", "credit_note.issued")
 KINDS = (INVOICE, CREDIT_NOTE)
 
 
@@ -52,10 +50,4 @@ def show_document(book: Book, document: Record) -> Record:
 def _relations(book: Book, identifier: str) -> Iterator[Record]:
     for relation in book.relations[identifier]:
         kind, related = find_document(book, relation["target_id"])
-        yield relation | {
-            "related_document": {
-                "id": related["id"],
-                "type": kind.name,
-                "number": related["number"],
-            }
-        }
+        yield relation | {"related_document": {"id": related["id"], "type": kind.name, "number": related["number"]}}

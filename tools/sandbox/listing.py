@@ -55,46 +55,25 @@ class Ordering:
 
     def key(self, values: Sequence[Any]) -> _Key:
         """Sort values as one comparable key. Missing values come last in ascending order."""
-        ranked = [
-            (value is None, str(type(value) is str), value if value is not None else 0)
-            for value in values
-        ]
-        return tuple(
-            _Descending(rank) if descending else rank
-            for rank, (_, descending) in zip(ranked, self.terms, strict=True)
-        )
+        ranked = [(value is None, str(type(value) is str), value if value is not None else 0) for value in values]
+        return tuple(_Descending(rank) if descending else rank for rank, (_, descending) in zip(ranked, self.terms, strict=True))
 
 
 def page(
-    records: Iterable[Record],
-    query: Record,
-    ordering: Ordering,
-    matches: Predicate,
-    show: Callable[[Record], Record],
+    records: Iterable[Record], query: Record, ordering: Ordering, matches: Predicate, show: Callable[[Record], Record]
 ) -> Record:
     """One page, in the document's list shape. `query` holds the typed list parameters; `show` renders a record."""
     search = query["search"]
-    kept = [
-        record
-        for record in records
-        if matches(record) and (not search or matches_text(record, search))
-    ]
-    keyed = sorted(
-        ((ordering.key(ordering.values(record)), record) for record in kept),
-        key=lambda pair: pair[0],
-    )
+    kept = [record for record in records if matches(record) and (not search or matches_text(record, search))]
+    keyed = sorted(((ordering.key(ordering.values(record)), record) for record in kept), key=lambda pair: pair[0])
     start, stop = _window([key for key, _ in keyed], query, ordering)
     chosen = [record for _, record in keyed[start:stop]]
     return {
         "data": [show(record) for record in chosen],
         "pagination": {
             "total": len(kept) if query["include_total_count"] else -1,
-            "next_cursor": _cursor(ordering, chosen[-1])
-            if chosen and stop < len(keyed)
-            else None,
-            "prev_cursor": _cursor(ordering, chosen[0])
-            if chosen and start > 0
-            else None,
+            "next_cursor": _cursor(ordering, chosen[-1]) if chosen and stop < len(keyed) else None,
+            "prev_cursor": _cursor(ordering, chosen[0]) if chosen and start > 0 else None,
             "has_more": stop < len(keyed),
         },
     }
@@ -107,19 +86,13 @@ def _window(keys: list[_Key], query: Record, ordering: Ordering) -> tuple[int, i
     if query["prev_cursor"]:
         stop = bisect_left(keys, _key_of(query["prev_cursor"], ordering))
         return max(0, stop - limit), stop
-    start = (
-        bisect_right(keys, _key_of(query["next_cursor"], ordering))
-        if query["next_cursor"]
-        else 0
-    )
+    start = bisect_right(keys, _key_of(query["next_cursor"], ordering)) if query["next_cursor"] else 0
     return start, min(len(keys), start + limit)
 
 
 def _cursor(ordering: Ordering, record: Record) -> str:
     content = {"o": ordering.terms, "k": ordering.values(record)}
-    return base64.urlsafe_b64encode(
-        json.dumps(content, default=_exactly).encode()
-    ).decode()
+    return base64.urlsafe_b64encode(json.dumps(content, default=_exactly).encode()).decode()
 
 
 def _exactly(value: object) -> object:
@@ -131,21 +104,9 @@ def _exactly(value: object) -> object:
 def _key_of(cursor: str, ordering: Ordering) -> _Key:
     try:
         content = decode(base64.urlsafe_b64decode(cursor.encode()))
-        terms = tuple(
-            (str(name), bool(descending)) for name, descending in content["o"]
-        )
-        values = [
-            Decimal(value["decimal"]) if isinstance(value, dict) else value
-            for value in content["k"]
-        ]
-    except (
-        binascii.Error,
-        ArithmeticError,
-        KeyError,
-        TypeError,
-        ValueError,
-        Problem,
-    ) as error:
+        terms = tuple((str(name), bool(descending)) for name, descending in content["o"])
+        values = [Decimal(value["decimal"]) if isinstance(value, dict) else value for value in content["k"]]
+    except (binascii.Error, ArithmeticError, KeyError, TypeError, ValueError, Problem) as error:
         raise Problem(400, "The cursor is malformed") from error
     if terms != ordering.terms or len(values) != len(terms):
         raise Problem(400, "The cursor belongs to another ordering")

@@ -12,33 +12,20 @@ from tools.sandbox.listing import Ordering, page
 from tools.sandbox.wire import Record
 
 
-def list_records(
-    call: Call,
-    records: Iterable[Record],
-    schema: str,
-    show: Callable[[Record], Record] = dict,
-) -> Record:
+def list_records(call: Call, records: Iterable[Record], schema: str, show: Callable[[Record], Record] = dict) -> Record:
     """A page of `records` by the call's list parameters.
 
     Soft-deleted records are left out unless the query names `deleted_at`.
     """
     fields = contract().fields(schema)
     text = call.query["query"]
-    asked = (
-        compile_query(text, fields, call.settings.metadata_queries)
-        if text
-        else _everything
-    )
+    asked = compile_query(text, fields, call.settings.metadata_queries) if text else _everything
     deleted_too = bool(text) and "deleted_at" in text
     visible = _visible(call)
     ordering = Ordering.parse(call.query["order_by"] or [], fields)
 
     def matches(record: Record) -> bool:
-        return (
-            (deleted_too or not record.get("deleted_at"))
-            and visible(record)
-            and asked(record)
-        )
+        return (deleted_too or not record.get("deleted_at")) and visible(record) and asked(record)
 
     return page(records, call.query, ordering, matches, show)
 

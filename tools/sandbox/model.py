@@ -18,30 +18,13 @@ from tools.sandbox.call import Call, Handler, Render, Reply
 from tools.sandbox.contract import Operation, contract
 from tools.sandbox.dates import timestamp
 from tools.sandbox.deliveries import Outbox
-from tools.sandbox.faults import (
-    Delay,
-    Fault,
-    Faults,
-    LookupLag,
-    LoseResponse,
-    ResetBefore,
-    Status,
-)
+from tools.sandbox.faults import Delay, Fault, Faults, LookupLag, LoseResponse, ResetBefore, Status
 from tools.sandbox.idempotency import MAX_LENGTH
 from tools.sandbox.pdf import render_pdf
 from tools.sandbox.rate_limit import RateLimiter
 from tools.sandbox.settings import Settings
 from tools.sandbox.sources import Clock, Identifiers
-from tools.sandbox.wire import (
-    Problem,
-    Record,
-    Request,
-    Response,
-    code_of,
-    decode,
-    encode,
-    not_found,
-)
+from tools.sandbox.wire import Problem, Record, Request, Response, code_of, decode, encode, not_found
 
 HANDLERS: dict[str, Handler] = {
     **entities.HANDLERS,
@@ -102,11 +85,7 @@ class Pending:
 
     @property
     def delay(self) -> float:
-        return (
-            self.fault.seconds
-            if isinstance(self.fault, Delay) and self.fault.when == "before"
-            else 0.0
-        )
+        return self.fault.seconds if isinstance(self.fault, Delay) and self.fault.when == "before" else 0.0
 
 
 class Sandbox:
@@ -135,9 +114,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Forgets everything: data, keys, faults, deliveries, the log."""
-        self._worlds = {
-            name: World(name, self._ids.new("acc")) for name in ("sandbox", "live")
-        }
+        self._worlds = {name: World(name, self._ids.new("acc")) for name in ("sandbox", "live")}
         self._limiter = RateLimiter(self._settings.rate_limits)
         self.faults = Faults()
         self.outbox = Outbox(self._ids, self._webhook_time_scale)
@@ -150,58 +127,44 @@ class Sandbox:
     def begin(self, request: Request) -> Pending:
         """Takes a request in. Nothing has happened to documents yet, but its idempotency key is busy until `finish`."""
         now = self._clock()
-        request_id = self._key_of(request) or self._ids.new("req")
+        request_id = request.headers.get("x-request-id") or self._ids.new("req")
         seen = Seen(request.method, request.path, self._key_of(request), timestamp(now))
         self.seen.append(seen)
         fault = self.faults.take(request)
         seen.fault = fault.kind if fault else None
-        if isinstance(fault, ResetBefore) or (
-            isinstance(fault, Status) and not fault.after_commit
-        ):
-            return Pending(request, seen, request_id, fault, None, None)
-        try:
-            admission, settled = self._admit(request, seen, now)
-        except Problem as problem:
-            admission, settled = None, problem.response(request_id)
+        admission, settled = None, None
+        if not _prevents_effect(fault):
+            try:
+                admission, settled = self._admit(request, seen, now)
+            except Problem as problem:
+                settled = problem.response(request_id)
         return Pending(request, seen, request_id, fault, admission, settled)
 
     def finish(self, pending: Pending) -> Answer:
         """Carries out what `begin` took in."""
-        fault = pending.fault
-        if isinstance(fault, ResetBefore):
-            return Answer(None, "reset")
-        response = (
-            None
-            if pending.settled is None and pending.admission is None
-            else self._carry_out(pending)
-        )
-        if isinstance(fault, LoseResponse):
-            return Answer(None, "dropped")
+        fault, response = pending.fault, pending.settled
+        if response is None and pending.admission is not None:
+            response = self._carry_out(pending, pending.admission)
         if isinstance(fault, Status):
             response = _fault_response(fault, pending.request_id)
+        if isinstance(fault, LoseResponse):
+            return Answer(None, "dropped")
         if response is None:
-            raise ValueError("a pending request needs an answer or an admission")
+            return Answer(None, "reset")
         pending.seen.status = response.status
-        late = isinstance(fault, Delay) and fault.when == "after"
-        return Answer(
-            response, delay=fault.seconds if late and isinstance(fault, Delay) else 0.0
-        )
+        return Answer(response, delay=fault.seconds if isinstance(fault, Delay) and fault.when == "after" else 0.0)
 
     def state(self) -> Record:
         """How much there is, by environment, and how often each operation was called."""
         return {
             "worlds": {name: _counts(world) for name, world in self._worlds.items()},
-            "requests": dict(
-                Counter(seen.operation or "unknown" for seen in self.seen)
-            ),
+            "requests": dict(Counter(seen.operation or "unknown" for seen in self.seen)),
             "statuses": dict(Counter(str(seen.status or "none") for seen in self.seen)),
             "faults": self.faults.to_json(),
             "deliveries": len(self.outbox.log),
         }
 
-    def _admit(
-        self, request: Request, seen: Seen, now: datetime
-    ) -> tuple[_Admission, Response | None]:
+    def _admit(self, request: Request, seen: Seen, now: datetime) -> tuple[_Admission, Response | None]:
         world = self._world(request)
         self._limiter.admit(request.client, world.environment, now)
         operation, params = self._contract.find(request.method, request.path)
@@ -213,12 +176,7 @@ class Sandbox:
         seen.replayed = replay is not None
         return _Admission(operation, params, world, key), replay
 
-    def _carry_out(self, pending: Pending) -> Response:
-        if pending.settled is not None:
-            return pending.settled
-        admission = pending.admission
-        if admission is None:
-            raise ValueError("nothing was admitted")
+    def _carry_out(self, pending: Pending, admission: _Admission) -> Response:
         response = None
         try:
             response = self._execute(pending, admission)
@@ -270,10 +228,12 @@ class Sandbox:
         return world
 
     def _key_of(self, request: Request) -> str | None:
-        present = (
-            request.headers.get(name) for name in self._settings.idempotency_headers
-        )
+        present = (request.headers.get(name) for name in self._settings.idempotency_headers)
         return next((key for key in present if key), None)
+
+
+def _prevents_effect(fault: Fault | None) -> bool:
+    return isinstance(fault, ResetBefore) or (isinstance(fault, Status) and not fault.after_commit)
 
 
 def _selected(world: World, operation: Operation, request: Request) -> Book | None:
@@ -306,19 +266,13 @@ def _response(operation: Operation, reply: Reply, request_id: str) -> Response:
     if reply is None:
         return Response(operation.success, headers, b"")
     if isinstance(reply, bytes):
-        return Response(
-            operation.success, headers | {"content-type": "application/pdf"}, reply
-        )
-    return Response(
-        operation.success, headers | {"content-type": "application/json"}, encode(reply)
-    )
+        return Response(operation.success, headers | {"content-type": "application/pdf"}, reply)
+    return Response(operation.success, headers | {"content-type": "application/json"}, encode(reply))
 
 
 def _fault_response(fault: Status, request_id: str) -> Response:
     message = f"{code_of(fault.status)} on request"
-    return Problem(fault.status, message, retry_after=fault.retry_after).response(
-        request_id
-    )
+    return Problem(fault.status, message, retry_after=fault.retry_after).response(request_id)
 
 
 def _counts(world: World) -> Record:
@@ -327,14 +281,7 @@ def _counts(world: World) -> Record:
         "entities": len(books),
         **{
             shelf: sum(len(getattr(book, shelf)) for book in books)
-            for shelf in (
-                "customers",
-                "taxes",
-                "invoices",
-                "credit_notes",
-                "payments",
-                "webhooks",
-            )
+            for shelf in ("customers", "taxes", "invoices", "credit_notes", "payments", "webhooks")
         },
         "idempotency_keys": len(world.keys),
     }

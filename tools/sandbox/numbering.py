@@ -14,9 +14,7 @@ def formatted(template: str, year: int, position: int) -> str:
         letters = match[1]
         if letters == "yyyy":
             return f"{year:04d}"
-        return (
-            f"{year % 100:02d}" if letters == "yy" else f"{position:0{len(letters)}d}"
-        )
+        return f"{year % 100:02d}" if letters == "yy" else f"{position:0{len(letters)}d}"
 
     return _TOKEN.sub(fill, template)
 

@@ -10,14 +10,7 @@ from tools.sandbox.calculation import ZERO
 from tools.sandbox.call import Call, Handler
 from tools.sandbox.composing import read_amount, read_past_date
 from tools.sandbox.dates import at_midnight, timestamp
-from tools.sandbox.kinds import (
-    CREDIT_NOTE,
-    INVOICE,
-    KINDS,
-    Kind,
-    find_document,
-    show_document,
-)
+from tools.sandbox.kinds import CREDIT_NOTE, INVOICE, KINDS, Kind, find_document, show_document
 from tools.sandbox.lists import list_records
 from tools.sandbox.wire import Problem, Record, invalid, not_found
 
@@ -28,17 +21,13 @@ _UNSUPPORTED_TARGETS = ("advance_invoice_id", "expense_id", "applied_to_expense_
 
 def settle(document: Record, payments: Sequence[Record]) -> None:
     """Sets a document's balance from its payments; deleted ones do not count."""
-    paid = sum(
-        (payment["amount"] for payment in payments if not payment["deleted_at"]), ZERO
-    )
+    paid = sum((payment["amount"] for payment in payments if not payment["deleted_at"]), ZERO)
     document["total_paid"] = paid
     document["total_due"] = max(document["total_with_tax"] - paid, ZERO)
     document["paid_in_full"] = not document["is_draft"] and not document["total_due"]
 
 
-def plan_inline(
-    call: Call, kind: Kind, total: Decimal, bodies: Sequence[Record]
-) -> list[Record]:
+def plan_inline(call: Call, kind: Kind, total: Decimal, bodies: Sequence[Record]) -> list[Record]:
     """The payments of a create request, checked but not yet recorded; a left-out amount is what remains.
 
     Raises `Problem` 422.
@@ -47,43 +36,25 @@ def plan_inline(
     remaining = total
     for index, body in enumerate(bodies):
         if body["type"] in _APPLICATIONS:
-            raise invalid(
-                ["payments", index, "type"],
-                "Another document is applied with POST /payments",
-            )
+            raise invalid(["payments", index, "type"], "Another document is applied with POST /payments")
         given = remaining if body.get("amount") is None else body["amount"]
-        payment = _fields(
-            call,
-            body,
-            read_amount(given, ["payments", index, "amount"]),
-            ["payments", index],
-        )
-        _check_cap(
-            call, kind, remaining, payment["amount"], ["payments", index, "amount"]
-        )
+        payment = _fields(call, body, read_amount(given, ["payments", index, "amount"]), ["payments", index])
+        _check_cap(call, kind, remaining, payment["amount"], ["payments", index, "amount"])
         remaining -= payment["amount"]
         planned.append(payment)
     return planned
 
 
-def record_payment(
-    call: Call, targets: dict[str, str], currency: str, fields: Record
-) -> Record:
+def record_payment(call: Call, targets: dict[str, str], currency: str, fields: Record) -> Record:
     """Stores a checked payment and updates the balances of the documents in `targets` (field of the payment -> id)."""
     payment = call.stamp(
         dict.fromkeys(kind.reference for kind in KINDS)
         | {"advance_invoice_id": None, "deleted_at": None}
         | targets
         | fields
-        | {
-            "id": call.ids.new("pmt"),
-            "entity_id": call.book.entity["id"],
-            "currency_code": currency,
-        }
+        | {"id": call.ids.new("pmt"), "entity_id": call.book.entity["id"], "currency_code": currency}
     )
-    payment["amount_converted"] = (
-        payment["amount"] if currency == call.book.entity["currency_code"] else None
-    )
+    payment["amount_converted"] = payment["amount"] if currency == call.book.entity["currency_code"] else None
     call.book.payments[payment["id"]] = payment
     for identifier in targets.values():
         call.book.payments_of[identifier].append(payment)
@@ -94,10 +65,7 @@ def record_payment(
 
 def _create(call: Call) -> Record:
     targets = _targets(call)
-    documents = {
-        name: find_document(call.book, identifier)
-        for name, identifier in targets.items()
-    }
+    documents = {name: find_document(call.book, identifier) for name, identifier in targets.items()}
     amount = read_amount(call.body["amount"], ["amount"])
     for kind, document in documents.values():
         _check_payable(document)
@@ -105,26 +73,17 @@ def _create(call: Call) -> Record:
     currencies = {document["currency_code"] for _, document in documents.values()}
     if len(currencies) > 1:
         raise Problem(422, "The documents have different currencies")
-    return record_payment(
-        call, targets, currencies.pop(), _fields(call, call.body, amount, [])
-    )
+    return record_payment(call, targets, currencies.pop(), _fields(call, call.body, amount, []))
 
 
-def apply_credit(
-    call: Call, invoice: Record, credit_note: Record, note: str | None = None
-) -> None:
+def apply_credit(call: Call, invoice: Record, credit_note: Record, note: str | None = None) -> None:
     """Applies as much of a credit note to an invoice as both still have open."""
     amount = min(invoice["total_due"], credit_note["total_due"])
     if not amount:
         return
     body: Record = {"type": "credit_note", "note": note}
-    targets = {
-        INVOICE.reference: invoice["id"],
-        CREDIT_NOTE.reference: credit_note["id"],
-    }
-    record_payment(
-        call, targets, invoice["currency_code"], _fields(call, body, amount, [])
-    )
+    targets = {INVOICE.reference: invoice["id"], CREDIT_NOTE.reference: credit_note["id"]}
+    record_payment(call, targets, invoice["currency_code"], _fields(call, body, amount, []))
 
 
 def _targets(call: Call) -> dict[str, str]:
@@ -132,11 +91,7 @@ def _targets(call: Call) -> dict[str, str]:
     for name in _UNSUPPORTED_TARGETS:
         if body.get(name):
             raise invalid([name], "The sandbox has no documents of this kind")
-    targets = {
-        kind.reference: body[kind.reference]
-        for kind in KINDS
-        if body.get(kind.reference)
-    }
+    targets = {kind.reference: body[kind.reference] for kind in KINDS if body.get(kind.reference)}
     if body.get("document_id"):
         kind, document = find_document(call.book, body["document_id"])
         if targets.setdefault(kind.reference, document["id"]) != document["id"]:
@@ -144,10 +99,7 @@ def _targets(call: Call) -> dict[str, str]:
     if body["type"] == "advance":
         raise invalid(["type"], "The sandbox has no advance invoices")
     if (body["type"] == "credit_note") != (len(targets) == len(KINDS)):
-        raise invalid(
-            ["type"],
-            "credit_note needs an invoice and a credit note, other types exactly one document",
-        )
+        raise invalid(["type"], "credit_note needs an invoice and a credit note, other types exactly one document")
     for kind in KINDS:
         if kind.reference in targets:
             take(kind.shelf(call.book), targets[kind.reference], kind.title)
@@ -171,9 +123,7 @@ def _check_payable(document: Record) -> None:
         raise Problem(422, "A voided document cannot take payments")
 
 
-def _check_cap(
-    call: Call, kind: Kind, remaining: Decimal, amount: Decimal, path: list[str | int]
-) -> None:
+def _check_cap(call: Call, kind: Kind, remaining: Decimal, amount: Decimal, path: list[str | int]) -> None:
     if amount <= remaining or (kind is INVOICE and call.settings.accept_overpayment):
         return
     raise invalid(path, f"Exceeds the remaining {remaining}")
@@ -190,13 +140,8 @@ def _get(call: Call) -> Record:
 def _update(call: Call) -> Record:
     payment = _live(call)
     changes = dict(call.body)
-    if "type" in changes and (changes["type"] in _APPLICATIONS) != (
-        payment["type"] in _APPLICATIONS
-    ):
-        raise invalid(
-            ["type"],
-            "An application of a document and a movement of money cannot become each other",
-        )
+    if "type" in changes and (changes["type"] in _APPLICATIONS) != (payment["type"] in _APPLICATIONS):
+        raise invalid(["type"], "An application of a document and a movement of money cannot become each other")
     if "amount" in changes:
         changes["amount"] = read_amount(changes["amount"], ["amount"])
         _check_room(call, payment, changes["amount"] - payment["amount"])
@@ -253,11 +198,7 @@ def _check_room(call: Call, payment: Record, more: Decimal) -> None:
 
 
 def _documents(book: Book, payment: Record) -> list[tuple[Kind, Record]]:
-    return [
-        (kind, kind.shelf(book)[payment[kind.reference]])
-        for kind in KINDS
-        if payment[kind.reference]
-    ]
+    return [(kind, kind.shelf(book)[payment[kind.reference]]) for kind in KINDS if payment[kind.reference]]
 
 
 def _refresh(call: Call, payment: Record) -> None:

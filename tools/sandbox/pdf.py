@@ -38,11 +38,7 @@ def render_pdf(document: Record, payments: Sequence[Record], options: Record) ->
     reader = _Reader.of(options["locale"])
     data = _page(document, payments, reader)
     created = datetime.fromisoformat(document["created_at"])
-    pdf = _compiler().compile(
-        format="pdf",
-        sys_inputs={"data": json.dumps(data)},
-        timestamp=int(created.timestamp()),
-    )
+    pdf = _compiler().compile(format="pdf", sys_inputs={"data": json.dumps(data)}, timestamp=int(created.timestamp()))
     if not isinstance(pdf, bytes):
         raise TypeError("the typesetter must give one file")
     return pdf
@@ -65,47 +61,21 @@ class _Reader:
         return cls(locale, known.get(locale.language, known["en"]))
 
     def money(self, amount: Decimal | int, currency: str) -> str:
-        return str(
-            format_currency(
-                Decimal(amount).normalize(),
-                currency,
-                locale=self.locale,
-                decimal_quantization=False,
-            )
-        )
+        return str(format_currency(Decimal(amount).normalize(), currency, locale=self.locale, decimal_quantization=False))
 
     def number(self, value: Decimal | int) -> str:
-        return str(
-            format_decimal(
-                Decimal(value), locale=self.locale, decimal_quantization=False
-            )
-        )
+        return str(format_decimal(Decimal(value), locale=self.locale, decimal_quantization=False))
 
     def percent(self, rate: Decimal | int) -> str:
-        return str(
-            format_percent(
-                Decimal(rate) / _HUNDRED, locale=self.locale, decimal_quantization=False
-            )
-        )
+        return str(format_percent(Decimal(rate) / _HUNDRED, locale=self.locale, decimal_quantization=False))
 
     def day(self, text: str) -> str:
-        return str(
-            format_date(
-                date.fromisoformat(text[:_DAY_LENGTH]),
-                format="long",
-                locale=self.locale,
-            )
-        )
+        return str(format_date(date.fromisoformat(text[:_DAY_LENGTH]), format="long", locale=self.locale))
 
     def country(self, party: Record) -> str | None:
         """The country in the reader's language, as far as it is known by code; else as it was given."""
         code = party.get("country_code") or ""
-        return (
-            self.locale.territories.get(code.upper())
-            or party.get("country")
-            or code
-            or None
-        )
+        return self.locale.territories.get(code.upper()) or party.get("country") or code or None
 
     def period(self, start: str, end: str) -> str:
         first, last = date.fromisoformat(start), date.fromisoformat(end)
@@ -131,22 +101,13 @@ def _page(document: Record, payments: Sequence[Record], reader: _Reader) -> Reco
         "imprint": _imprint(document["issuer"], labels),
         "facts": _facts(document, reader),
         "columns": columns,
-        "lines": [
-            _line(item, document["currency_code"], reader, columns)
-            for item in document["items"]
-        ],
+        "lines": [_line(item, document["currency_code"], reader, columns) for item in document["items"]],
         "tax-head": [labels[name] for name in ("rate", "base", "tax", "gross")],
-        "taxes": [
-            _tax(row, document["currency_code"], reader) for row in document["taxes"]
-        ],
+        "taxes": [_tax(row, document["currency_code"], reader) for row in document["taxes"]],
         "totals": _totals(document, reader, credit=credit),
         "payments": [_payment(payment, reader) for payment in payments],
         "payments-caption": labels["refunds" if credit else "payments"],
-        "notes": [
-            document[name]
-            for name in ("tax_clause", "note", "payment_terms", "footer", "signature")
-            if document[name]
-        ],
+        "notes": [document[name] for name in ("tax_clause", "note", "payment_terms", "footer", "signature") if document[name]],
     }
 
 
@@ -163,20 +124,14 @@ def _party(party: Record, reader: _Reader) -> Record:
         party.get("address_2"),
         ", ".join(filter(None, (place, party.get("state")))),
         reader.country(party),
-        f"{reader.labels['tax_number']}: {party['tax_number']}"
-        if party.get("tax_number")
-        else None,
+        f"{reader.labels['tax_number']}: {party['tax_number']}" if party.get("tax_number") else None,
         party.get("email"),
     ]
     return {"name": party.get("name") or "", "rows": [row for row in rows if row]}
 
 
 def _imprint(issuer: Record, labels: dict[str, str]) -> list[str]:
-    named = [
-        f"{labels[name]} {issuer[name]}"
-        for name in ("company_number", "tax_number")
-        if issuer.get(name)
-    ]
+    named = [f"{labels[name]} {issuer[name]}" for name in ("company_number", "tax_number") if issuer.get(name)]
     return [row for row in (issuer.get("name"), *named, issuer.get("phone")) if row]
 
 
@@ -189,16 +144,9 @@ def _facts(document: Record, reader: _Reader) -> list[Record]:
         (labels["date_due"], document["date_due"] and reader.day(document["date_due"])),
         _service(document, reader),
         *related,
-        (
-            labels["reference"],
-            None if document["reference"] in named else document["reference"],
-        ),
+        (labels["reference"], None if document["reference"] in named else document["reference"]),
     ]
-    return [
-        {"label": label, "value": value, "strong": index == 0}
-        for index, (label, value) in enumerate(rows)
-        if value
-    ]
+    return [{"label": label, "value": value, "strong": index == 0} for index, (label, value) in enumerate(rows) if value]
 
 
 def _service(document: Record, reader: _Reader) -> tuple[str, str | None]:
@@ -211,10 +159,7 @@ def _service(document: Record, reader: _Reader) -> tuple[str, str | None]:
 def _related(document: Record, labels: dict[str, str]) -> list[tuple[str, str | None]]:
     names = {"credit_for": "corrects", "has_credit": "corrected_by"}
     return [
-        (
-            labels[names.get(relation["relation_type"], "refers_to")],
-            relation["related_document"]["number"],
-        )
+        (labels[names.get(relation["relation_type"], "refers_to")], relation["related_document"]["number"])
         for relation in document["document_relations"]
     ]
 
@@ -233,11 +178,7 @@ def _columns(document: Record, labels: dict[str, str]) -> Record:
 
 
 def _line(item: Record, currency: str, reader: _Reader, columns: Record) -> Record:
-    shown: Record = {
-        "name": item["name"] or "",
-        "description": item["description"],
-        "heading": item["type"] == "separator",
-    }
+    shown: Record = {"name": item["name"] or "", "description": item["description"], "heading": item["type"] == "separator"}
     if shown["heading"]:
         return shown
     gross = item["gross_price"] is not None
@@ -245,35 +186,23 @@ def _line(item: Record, currency: str, reader: _Reader, columns: Record) -> Reco
     # Where net and gross prices stand in one table, the gross ones say so.
     marked = gross and columns["tax"] and not columns["gross"]
     return shown | {
-        "quantity": " ".join(
-            filter(None, (reader.number(item["quantity"]), item["unit"]))
-        ),
+        "quantity": " ".join(filter(None, (reader.number(item["quantity"]), item["unit"]))),
         "price": f"{price} ({reader.labels['incl_tax']})" if marked else price,
-        "discount": " + ".join(
-            _discount(one, currency, reader) for one in item["discounts"]
-        ),
+        "discount": " + ".join(_discount(one, currency, reader) for one in item["discounts"]),
         "tax": ", ".join(reader.percent(tax["rate"]) for tax in item["taxes"]),
-        "amount": reader.money(
-            item["total_with_tax"] if columns["gross"] else item["total"], currency
-        ),
+        "amount": reader.money(item["total_with_tax"] if columns["gross"] else item["total"], currency),
     }
 
 
 def _discount(discount: Record, currency: str, reader: _Reader) -> str:
     percent = discount["type"] == "percent"
-    return "\u2212" + (
-        reader.percent(discount["value"])
-        if percent
-        else reader.money(discount["value"], currency)
-    )
+    return "\u2212" + (reader.percent(discount["value"]) if percent else reader.money(discount["value"], currency))
 
 
 def _tax(row: Record, currency: str, reader: _Reader) -> list[str]:
     rate = reader.percent(row["rate"])
     amounts = (row["base"], row["amount"], row["base"] + row["amount"])
-    shown = (
-        f"{rate}, {reader.labels['reverse_charge']}" if row["reverse_charge"] else rate
-    )
+    shown = f"{rate}, {reader.labels['reverse_charge']}" if row["reverse_charge"] else rate
     return [shown, *(reader.money(amount, currency) for amount in amounts)]
 
 
@@ -284,58 +213,27 @@ def _totals(document: Record, reader: _Reader, *, credit: bool) -> list[Record]:
         for row in document["taxes"]
         if not row["reverse_charge"]
     ]
-    parts = (
-        [(labels["net_total"], document["total"]), *taxes] if document["taxes"] else []
-    )
+    parts = [(labels["net_total"], document["total"]), *taxes] if document["taxes"] else []
     if document["rounding_correction"]:
         parts.append((labels["rounding"], document["rounding_correction"]))
     rows = [_total(label, amount, currency, reader) for label, amount in parts]
-    whole = _total(
-        labels["total_credit" if credit else "total"],
-        document["total_with_tax"],
-        currency,
-        reader,
-    )
+    whole = _total(labels["total_credit" if credit else "total"], document["total_with_tax"], currency, reader)
     rows.append(whole | {"strong": True, "band": True})
     if not document["is_draft"]:
-        rows.append(
-            _total(
-                labels["refunded" if credit else "paid"],
-                document["total_paid"],
-                currency,
-                reader,
-            )
-        )
-        due = _total(
-            labels["open_credit" if credit else "due"],
-            document["total_due"],
-            currency,
-            reader,
-        )
+        rows.append(_total(labels["refunded" if credit else "paid"], document["total_paid"], currency, reader))
+        due = _total(labels["open_credit" if credit else "due"], document["total_due"], currency, reader)
         rows.append(due | {"strong": True})
     return rows
 
 
 def _total(label: str, amount: Decimal, currency: str, reader: _Reader) -> Record:
-    return {
-        "label": label,
-        "value": reader.money(amount, currency),
-        "strong": False,
-        "band": False,
-    }
+    return {"label": label, "value": reader.money(amount, currency), "strong": False, "band": False}
 
 
 def _payment(payment: Record, reader: _Reader) -> list[str]:
-    method = (
-        "credit_note_applied" if payment["type"] == "credit_note" else payment["type"]
-    )
+    method = "credit_note_applied" if payment["type"] == "credit_note" else payment["type"]
     amount = reader.money(payment["amount"], payment["currency_code"])
-    return [
-        reader.day(payment["date"]),
-        reader.labels[method],
-        payment["reference"] or "",
-        amount,
-    ]
+    return [reader.day(payment["date"]), reader.labels[method], payment["reference"] or "", amount]
 
 
 @cache
@@ -352,11 +250,7 @@ def _compiler() -> typst.Compiler:
 def _fonts() -> typst.Fonts:
     """FiraGO for most of the world's scripts and Noto Sans CJK for Chinese, Japanese and Korean; no font of the machine."""
     east_asian = Path(cjk_font.get_TTF_path()).parent
-    return typst.Fonts(
-        include_system_fonts=False,
-        include_embedded_fonts=False,
-        font_paths=[_firago(), east_asian],
-    )
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[_firago(), east_asian])
 
 
 def _firago() -> Path:

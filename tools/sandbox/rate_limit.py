@@ -16,9 +16,7 @@ class RateLimiter:
 
     def __init__(self, limits: dict[str, int] | None) -> None:
         self.limits = limits
-        self._admitted: defaultdict[tuple[str, str], deque[datetime]] = defaultdict(
-            deque
-        )
+        self._admitted: defaultdict[tuple[str, str], deque[datetime]] = defaultdict(deque)
 
     def admit(self, client: str, environment: str, now: datetime) -> None:
         """Raises `Problem` 429 with the seconds until the next request is possible."""

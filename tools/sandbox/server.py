@@ -29,6 +29,8 @@ _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _DELIVERY_TIMEOUT_SECONDS = 5.0
 _SHUTDOWN_SECONDS = 10.0
+_KEEP_ALIVE_SECONDS = 120
+_GRACE_SECONDS = 2
 _BACKLOG = 128
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, for zero seconds: closing the socket resets the connection."""
@@ -54,13 +56,16 @@ def build_server(sandbox: Sandbox, clock: Clock = wall_clock) -> uvicorn.Server:
     connections = _Connections()
     application = _Application(sandbox, clock, connections)
     app = Starlette(routes=[Mount("/", app=application)], lifespan=application.lifespan)
-    # Proxy headers would replace the peer address, by which connections are known here.
+    # Proxy headers would replace the peer address, by which connections are known here. Kept-alive connections outlive the
+    # pauses of a client, so that a request does not meet a connection that is just being closed.
     config = uvicorn.Config(
         app,
         http=connections.protocol(),
         log_level="warning",
         access_log=False,
         proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     return uvicorn.Server(config)
 
@@ -70,9 +75,7 @@ def running(sandbox: Sandbox, clock: Clock = wall_clock) -> Iterator[str]:
     """Serves the sandbox from a thread of this process, on a free port of the loopback interface; gives the base URL."""
     listener = listen("127.0.0.1", 0)
     server = build_server(sandbox, clock)
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listener]}, daemon=True
-    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
         yield url_of(listener)
@@ -107,18 +110,14 @@ class _Connections:
         """Closes a connection without an answer; with `reset` so that the peer sees it reset."""
         transport = self._transports[peer]
         if reset:
-            transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
-            )
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         transport.abort()
 
 
 class _Application:
     """The ASGI application over one sandbox."""
 
-    def __init__(
-        self, sandbox: Sandbox, clock: Clock, connections: _Connections
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, clock: Clock, connections: _Connections) -> None:
         self._sandbox = sandbox
         self._clock = clock
         self._connections = connections
@@ -131,9 +130,7 @@ class _Application:
             return
         answer = await self._answer(request)
         if answer.response is None:
-            self._connections.break_off(
-                tuple(scope["client"]), reset=answer.connection == "reset"
-            )
+            self._connections.break_off(tuple(scope["client"]), reset=answer.connection == "reset")
             await _until_disconnected(receive)
             return
         await _http(answer.response)(scope, receive, send)
@@ -157,9 +154,7 @@ class _Application:
 
     async def _deliver(self) -> None:
         sending: set[asyncio.Task[None]] = set()
-        async with httpx.AsyncClient(
-            timeout=_DELIVERY_TIMEOUT_SECONDS, trust_env=False
-        ) as client:
+        async with httpx.AsyncClient(timeout=_DELIVERY_TIMEOUT_SECONDS, trust_env=False) as client:
             while True:
                 outbox = self._sandbox.outbox
                 for delivery in outbox.due(self._clock()):
@@ -170,21 +165,15 @@ class _Application:
 
     async def _until_due(self, outbox: Outbox) -> None:
         due = outbox.next_due
-        seconds = (
-            None if due is None else max(0.0, (due - self._clock()).total_seconds())
-        )
+        seconds = None if due is None else max(0.0, (due - self._clock()).total_seconds())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._deliveries_changed.wait()
         self._deliveries_changed.clear()
 
-    async def _send(
-        self, client: httpx.AsyncClient, outbox: Outbox, delivery: Delivery
-    ) -> None:
+    async def _send(self, client: httpx.AsyncClient, outbox: Outbox, delivery: Delivery) -> None:
         try:
-            response = await client.post(
-                delivery.url, content=delivery.body, headers=dict(delivery.headers)
-            )
+            response = await client.post(delivery.url, content=delivery.body, headers=dict(delivery.headers))
         except httpx.HTTPError:
             outbox.record(delivery, None, self._clock())
         else:

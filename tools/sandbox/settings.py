@@ -13,14 +13,9 @@ class Settings:
 
     api_key: str | None = None
     """Accept only this key. None: every key of the documented form."""
-    rate_limits: dict[str, int] | None = field(
-        default_factory=lambda: {"sandbox": 60, "live": 600}
-    )
+    rate_limits: dict[str, int] | None = field(default_factory=lambda: {"sandbox": 60, "live": 600})
     """Requests a minute for one client address, by environment. None: no limit."""
-    idempotency_headers: tuple[Literal["x-request-id", "idempotency-key"], ...] = (
-        "x-request-id",
-        "idempotency-key",
-    )
+    idempotency_headers: tuple[Literal["x-request-id", "idempotency-key"], ...] = ("x-request-id", "idempotency-key")
     """Headers honoured as the idempotency key, strongest first."""
     metadata_queries: tuple[Literal["nested", "dotted"], ...] = ("nested", "dotted")
     """Spellings of a metadata condition that filter. The other one is ignored: it then matches everything."""

@@ -36,15 +36,11 @@ def classify(issuer: Mapping[str, Any], customer: Mapping[str, Any]) -> Record:
     unchecked = kind == "intra_eu_b2b"
     return {
         "transaction_type": kind,
-        "reverse_charge_applies": subject
-        and _in_eu(seller)
-        and kind in {"intra_eu_b2b", "3w_b2b", "3w_b2c"},
+        "reverse_charge_applies": subject and _in_eu(seller) and kind in {"intra_eu_b2b", "3w_b2b", "3w_b2c"},
         "issuer_country_code": seller,
         "customer_country_code": buyer,
         "vies_valid": None,
-        "warning": "The tax number was not checked: the sandbox does not reach VIES"
-        if unchecked
-        else None,
+        "warning": "The tax number was not checked: the sandbox does not reach VIES" if unchecked else None,
         "is_tax_subject": subject,
     }
 

@@ -36,13 +36,6 @@ def httpx_response(answer: Answer, request: httpx.Request) -> httpx.Response:
     if answer.connection == "reset":
         raise httpx.ReadError("Connection reset by peer", request=request)
     if answer.response is None:
-        raise httpx.RemoteProtocolError(
-            "Server disconnected without sending a response.", request=request
-        )
+        raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
     response = answer.response
-    return httpx.Response(
-        response.status,
-        headers=dict(response.headers),
-        content=response.body,
-        request=request,
-    )
+    return httpx.Response(response.status, headers=dict(response.headers), content=response.body, request=request)

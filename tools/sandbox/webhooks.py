@@ -71,13 +71,8 @@ def _masked(webhook: Record) -> Record:
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
-    if not parts.hostname or not (
-        parts.scheme == "https"
-        or (parts.scheme == "http" and _is_loopback(parts.hostname))
-    ):
-        raise invalid(
-            ["url"], "Must be an HTTPS address, or plain HTTP on this machine"
-        )
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))):
+        raise invalid(["url"], "Must be an HTTPS address, or plain HTTP on this machine")
 
 
 def _is_loopback(host: str) -> bool:

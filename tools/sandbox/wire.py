@@ -55,13 +55,7 @@ class Problem(Exception):
     """
 
     def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        issues: Sequence[Record] = (),
-        retry_after: int | None = None,
-        code: str = "",
+        self, status: int, message: str, *, issues: Sequence[Record] = (), retry_after: int | None = None, code: str = ""
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -72,11 +66,7 @@ class Problem(Exception):
 
     def response(self, request_id: str) -> Response:
         """The error as an answer, in the shape of the document's `Error` schema."""
-        body: Record = {
-            "code": self.code,
-            "message": self.message,
-            "request_id": request_id,
-        }
+        body: Record = {"code": self.code, "message": self.message, "request_id": request_id}
         if self.issues:
             body["cause"] = {"issues": list(self.issues)}
         headers = {"content-type": "application/json", "x-request-id": request_id}
@@ -92,11 +82,7 @@ def code_of(status: int) -> str:
 
 def invalid(path: Sequence[str | int], message: str) -> Problem:
     """A business rule broken at one place of the request body: 422 with one issue."""
-    return Problem(
-        422,
-        message,
-        issues=[{"path": list(path), "message": message, "code": "custom"}],
-    )
+    return Problem(422, message, issues=[{"path": list(path), "message": message, "code": "custom"}])
 
 
 def not_found(what: str) -> Problem:
@@ -104,7 +90,7 @@ def not_found(what: str) -> Problem:
     return Problem(404, f"{what} not found")
 
 
-def decode(body: bytes) -> Any:
+def decode(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """The JSON value of a body, fractions as `Decimal`.
 
     Raises `Problem` 400 when it is not JSON, or uses the numbers NaN or Infinity, which JSON does not have.
@@ -117,9 +103,7 @@ def decode(body: bytes) -> Any:
 
 def encode(value: object) -> bytes:
     """Compact UTF-8 JSON; `Decimal` as the JSON number with the same digits."""
-    return json.dumps(
-        value, default=_number, ensure_ascii=False, separators=(",", ":")
-    ).encode()
+    return json.dumps(value, default=_number, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _number(value: object) -> int | float:
