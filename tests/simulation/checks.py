@@ -109,8 +109,10 @@ def _check_payment(expected: Expected, owner: Owner | None, ledger: _LedgerView,
     held = documents.of(expected, owner)
     sold = _check_amounts(expected, held, what)
     _check_case(expected, case, sold, what)
-    for _, one in held:
+    for kind, one in held:
         _check_explained(one, case, owner, world)
+        if kind is DocumentKind.CREDIT_NOTE:
+            _check_linked(one, documents, what)
 
 
 def _check_amounts(expected: Expected, held: list[tuple[DocumentKind, dict[str, Any]]], what: str) -> int:
@@ -174,6 +176,12 @@ def _check_explained(one: dict[str, Any], case: CaseFile, owner: Owner | None, w
     assert owner
     days = {local_day(fact.occurred_at, owner.zone) for _, fact in reports}
     require(one["date"][:10] in days, f"{number} is dated {one['date'][:10]}, not {sorted(days)}")
+
+
+def _check_linked(note: dict[str, Any], documents: _Documents, what: str) -> None:
+    related = documents.books[note["entity_id"]].relations.get(note["id"], ())
+    linked = [one["target_id"] for one in related if one["relation_type"] == "credit_for"]
+    require(linked == [note["metadata"].get("corrects")], f"{what}: {note['number']} is linked to {linked}")
 
 
 def _check_agreement(world: World, ledger: _LedgerView, documents: _Documents) -> None:

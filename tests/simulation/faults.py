@@ -36,8 +36,10 @@ CALL_FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
 """Faults of single calls."""
 
 DELIVERY_FAULTS = frozenset({"duplicate", "reorder", "delay", "drop"})
-SETTINGS = frozenset({"one-header", "calendar", "rotation", "outage", "dead-letters"})
+SETTINGS = frozenset({"idempotency", "calendar", "rotation", "outage", "dead-letters"})
 ALL = frozenset(CALL_FAULTS) | DELIVERY_FAULTS | SETTINGS
+UNANSWERABLE = frozenset({"slow-commit", "look-up-lag"})
+"""What cannot be survived where the API ignores idempotency keys: then only an up-to-date look-up can tell what exists."""
 _REACH = {"table.read": 6, "table.commit": 5, "api.create": 2, "api.list": 1, "api.delete": 1, "queue.send": 2, "queue.hide": 1, "queue.delete": 2}
 """About how many calls of each kind one delivery causes: faults are drawn among so many."""
 

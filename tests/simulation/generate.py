@@ -288,16 +288,18 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
             for number, (fact, event) in enumerate(story.facts)
         ]
     deliveries = faults.disturb_deliveries(random, deliveries, enabled)
-    headers = ("x-request-id", "idempotency-key")
-    if "one-header" in enabled and random.random() < 0.4:
-        headers = (random.choice(headers),)  # type: ignore[assignment]
+    headers, forgets = ("x-request-id", "idempotency-key"), False
+    if "idempotency" in enabled and random.random() < 0.4:
+        headers = random.choice((headers[:1], headers[1:], ()))
+        forgets = not headers
+    drawn = faults.draw(random, len(deliveries), enabled - faults.UNANSWERABLE if forgets else enabled)
     begin = random.randrange(2 * HOUR)
     outages = (Outage(begin, begin + random.choice((60, HOUR, 8 * HOUR)), random.choice((0, 429, 500, 503))),)
     return History(
         seed=seed,
         start=start,
         deliveries=tuple(deliveries),
-        faults=faults.draw(random, len(deliveries), enabled),
+        faults=drawn,
         outages=outages if "outage" in enabled and random.random() < 0.1 else (),
         honoured_headers=headers,
         rotated_at=random.randrange(3 * HOUR) if "rotation" in enabled and random.random() < 0.2 else None,

@@ -210,8 +210,7 @@ class World:
         platforms = delivery.is_platform
         raw = platform.event_body(delivery) if platforms else provider.delivery_body(delivery)
         if platforms:
-            is_new = self.history.rotated_at is not None and self.now >= self.history.start + self.history.rotated_at
-            headers = platform.headers(raw, delivery.event_id, SECRETS[is_new], self.seconds())
+            headers = platform.headers(raw, delivery.event_id, SECRETS[self._signs_with_new(delivery)], self.seconds())
         else:
             headers = {"signature": provider.signature(raw, SIMULATED_SECRET)}
         path = f"/webhooks/{'platform' if platforms else provider.NAME}/default"
@@ -222,6 +221,11 @@ class World:
                 raise Violation(f"{delivery.event_id} is answered {answer['statusCode']} {answer['body']}")
             sent.attempts += 1
             self.later(SENDER_WAITS_S[min(sent.attempts, len(SENDER_WAITS_S)) - 1], lambda: self._post(sent))
+
+    def _signs_with_new(self, delivery: Delivery) -> bool:
+        """Whether the sender has the new secret: some of its machines get it a while after the others."""
+        late = 900 * (sum(delivery.event_id.encode()) % 2)
+        return self.history.rotated_at is not None and self.now >= self.history.start + self.history.rotated_at + late
 
     # calls that leave a function
 
