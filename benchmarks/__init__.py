@@ -1,0 +1,1 @@
+"""What the service costs: `python -m benchmarks` measures it, in ratios, because machines are noisy and ratios less so."""
