@@ -20,7 +20,7 @@ export QUITTANCE_RUNTIME ?= python3.13
 export QUITTANCE_ARCHITECTURE ?= arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run local test check build lock clean
+.PHONY: help setup run local test check simulate bench build lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -46,6 +46,14 @@ check: setup $(TOOLS)/checkov/.installed ## what CI runs: format, lint, types, t
 	$(TOOLS)/sam/bin/python tools/plain_template.py template.yaml build/template.json
 	$(TOOLS)/checkov/bin/checkov --file build/template.json
 	$(BIN)/python -m pytest
+
+SEEDS ?= 1000
+FIRST ?= 1
+simulate: setup ## play SEEDS=n fault histories, from seed FIRST=k on, against the real code; the last line counts the violations
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+bench: setup ## measure what the README promises, as ratios; writes build/bench.json
+	@$(BIN)/python -m benchmarks
 
 build: setup ## build for AWS into .aws-sam; QUITTANCE_RUNTIME=python3.13 QUITTANCE_ARCHITECTURE=arm64 unless given
 	sam build --parameter-overrides PythonRuntime=$(QUITTANCE_RUNTIME) Architecture=$(QUITTANCE_ARCHITECTURE)

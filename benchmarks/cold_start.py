@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 RUNS = 9
 _TARGET = 0.5
 _PROBE = Path(__file__).with_name("probe.py")
-_REQUIREMENTS = sam.ROOT / "shared" / "requirements.txt"
+_LOCK = sam.ROOT / "requirements" / "dev.txt"
+_BASELINE_LIBRARIES = ("boto3", "httpx", "pydantic")
 _PLAIN = sam.ROOT / "build" / "bench" / "plain"
 _LAYER = "QuittanceLayer/python"
 
@@ -79,13 +80,23 @@ class _built_copy(TemporaryDirectory[str]):  # noqa: N801 - used as a function
 def _build_plainly() -> None:
     """The same versions of the same libraries, as an installer leaves them: no bytecode, nothing left out."""
     stamp = _PLAIN.with_suffix(".requirements.txt")
-    wanted = f"# {sam.RUNTIME} {sam.ARCHITECTURE}\n{_REQUIREMENTS.read_text()}"
+    wanted = f"# {sam.RUNTIME} {sam.ARCHITECTURE}\n{_LOCK.read_text()}"
     if stamp.exists() and stamp.read_text() == wanted:
         return
     shutil.rmtree(_PLAIN, ignore_errors=True)
     uv = Path(sys.executable).with_name("uv")
-    options = ["--quiet", "--python", sys.executable, "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
-    command: list[str | Path] = [uv, "pip", "install", *options, "--target", _PLAIN, "--requirements", _REQUIREMENTS]
+    options: list[str | Path] = [
+        "--quiet",
+        "--python",
+        sys.executable,
+        "--only-binary",
+        ":all:",
+        "--link-mode",
+        "copy",
+        "--constraint",
+        _LOCK,
+    ]
+    command = [uv, "pip", "install", *options, "--target", _PLAIN, *_BASELINE_LIBRARIES]
     subprocess.run(command, check=True)  # noqa: S603 - the locked installer, with constants
     stamp.write_text(wanted)
 

@@ -23,7 +23,7 @@ from quittance.errors import Retry
 from quittance.facts import Fact, conflicting_fields, fact_from_json, merged
 from quittance.money import Money
 from quittance.plan import Case, Plan
-from quittance.storage import Absent, AbsentOrEquals, Check, Condition, Equals, Item, Put, Table, Write
+from quittance.storage import Absent, AbsentOrEquals, Check, Condition, Delete, Equals, Item, Put, Table, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -210,7 +210,7 @@ class CaseFile:
         self.is_changed = True
 
     def absorb(self, other: CaseFile) -> None:
-        """Join another case into this one: its facts and documents become ours and its HEAD points here."""
+        """Join another case into this one: what it holds moves here and its HEAD points here."""
         for identity, fact in other.facts.items():
             known = self.facts.get(identity)
             self._store_fact(merged(known, fact) if known else fact, other.event_ids[identity], 0)
@@ -221,6 +221,9 @@ class CaseFile:
         self.findings |= other.findings
         self.business_customer = self.business_customer or other.business_customer
         self.members = tuple(dict.fromkeys((*self.members, other.id, *other.members)))
+        moved = [f"FACT#{name}" for name in other.facts] + [f"DOC#{name}" for name in other.documents]
+        for sk in (*moved, *(f"FINDING#{name}" for name in other.findings)):
+            self.add_write(Delete(other.pk, sk))
         pointer = {"pk": other.pk, "sk": HEAD, "version": other.version + 1, "part_of": self.id}
         self.add_write(Put(pointer, Equals("version", other.version) if other.version else Absent()))
 

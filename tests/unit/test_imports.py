@@ -49,7 +49,6 @@ LIBRARIES = {
     "httpx": {"space_invoices"},
     "mypy_boto3_dynamodb": {"runtime"},
     "mypy_boto3_sqs": {"runtime"},
-    "pydantic": {"policy"},
 }
 """Every library -> the parts that may import it."""
 IMPURE = {

@@ -83,11 +83,13 @@ def _bring_up_and_run(console: Console, progress: Callable[[str], None]) -> int:
             target = local_target(
                 {"webhooks": stack.webhooks_url, "aws_endpoint_url": stack.aws_endpoint_url, "stack": stack.stack_name}
             )
-            if _run(console, progress, target, server):
-                return 0
+            is_proven = _run(console, progress, target, server)
+            progress("saving the functions' logs")
             _keep_function_logs(target)
+            progress("stopping")
+    progress("stopped")
     console.print(f"logs: {LOGS.relative_to(ROOT)}, {STACK_LOGS.relative_to(ROOT)}; the run in full: {RUN.relative_to(ROOT)}")
-    return 1
+    return 0 if is_proven else 1
 
 
 def _run(console: Console, progress: Callable[[str], None], target: Target, server: InvoicingServer) -> bool:
@@ -98,6 +100,7 @@ def _run(console: Console, progress: Callable[[str], None], target: Target, serv
     progress("comparing what exists with what should")
     found = outcome(target)
     results = [*stuck, *checks(target, found, player.played, player.waits, forged)]
+    progress("rendering documents")
     saved = _save_pdfs(target, found)
     results.append(Check("invoice and credit note are rendered as PDF", len(saved) >= len(("invoice", "credit note"))))
     table = rows(target, found, player.played, player.waited)
@@ -114,7 +117,7 @@ def _run(console: Console, progress: Callable[[str], None], target: Target, serv
     report.write_run(RUN, table, results, details)
     report.print_table(console, table, player.waited)
     report.print_reconciliation(console, found, results, median)
-    console.print(f"documents to look at: {', '.join(details['pdfs'])}; the run in full: {RUN.relative_to(ROOT)}")
+    console.print(f"documents to look at: {', '.join(details['pdfs'])}", soft_wrap=True)
     return all(result.passed for result in results)
 
 
