@@ -2,8 +2,9 @@
 
 A key stands for one request: method, address, entity and the exact body bytes. Repeating it replays the stored status and
 body; using it for anything else is a conflict. Stored answers do not expire. Answers that say nothing about the request
-itself (429, 5xx) are given before a key is looked at, so they are not stored. While the first request is still running, a repeat is refused with 409 rather than made to
-wait: it is the harder of the two for a client, and the real behaviour is unknown.
+itself (429, 5xx) are given before a key is looked at, so they are not stored. While the first request is still running, a
+repeat is refused with 409 rather than made to wait: it is the harder of the two for a client, and the real behaviour is
+unknown.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from tools.sandbox.wire import Record
 _TEMPLATE = Path(__file__).with_name("document.typ")
 _LABELS = Path(__file__).with_name("labels.json")
 _FIRAGO = ("figo", "figbo", "figit", "figbi")
+_ALL_STYLES = b'#set text(font: "FiraGO")\na *b* _c_ *_d_*'
 _ACCENT = "#1f5f8b"
 _DAY_LENGTH = len("2026-01-01")
 _HUNDRED = 100
@@ -250,13 +250,10 @@ def _compiler() -> typst.Compiler:
 def _fonts() -> typst.Fonts:
     """FiraGO for most of the world's scripts and Noto Sans CJK for Chinese, Japanese and Korean; no font of the machine."""
     east_asian = Path(cjk_font.get_TTF_path()).parent
-    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[_firago(), east_asian])
-
-
-def _firago() -> Path:
-    """FiraGO's files in a folder that lives as long as the process: they are read when a page first needs them."""
-    folder = tempfile.TemporaryDirectory(prefix="sandbox-fonts-")
-    atexit.register(folder.cleanup)
-    for name in _FIRAGO:
-        Path(folder.name, f"{name}.otf").write_bytes(pymupdf_fonts.myfont(name))
-    return Path(folder.name)
+    with tempfile.TemporaryDirectory(prefix="sandbox-fonts-") as folder:
+        for name in _FIRAGO:
+            Path(folder, f"{name}.otf").write_bytes(pymupdf_fonts.myfont(name))
+        fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[Path(folder), east_asian])
+        # Files are read when a page first needs them: this page needs them all, so that the folder need not stay.
+        typst.compile(_ALL_STYLES, font_paths=fonts, format="pdf")
+    return fonts
