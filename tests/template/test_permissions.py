@@ -110,7 +110,7 @@ def test_the_key_rotates_and_no_one_else_may_use_it(template: Template) -> None:
     for statement in key["KeyPolicy"]["Statement"]:
         assert statement["Principal"] != "*"
         if "Service" in statement["Principal"]:
-            assert statement["Condition"], "a service is bound to this account's own resources"
+            assert all(statement["Condition"].values()), "a service is bound to this account's own resources"
 
 
 def _queues(urls: Any) -> dict[str, Any]:
