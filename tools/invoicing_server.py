@@ -64,7 +64,9 @@ def invoicing_server() -> Iterator[InvoicingServer]:
 def sandbox(*options: str) -> Iterator[InvoicingServer]:
     """The embedded sandbox on a free port; `options` as `python -m tools.sandbox --help` lists them."""
     api_key = f"sk_sandbox_{secrets.token_hex(16)}"
-    command = [sys.executable, "-m", "tools.sandbox", "--api-key", api_key, "--rate-limit", str(_REQUESTS_A_MINUTE), *options]
+    host = os.environ.get("QUITTANCE_HOST") or "127.0.0.1"
+    defaults = ["--host", host, "--api-key", api_key, "--rate-limit", str(_REQUESTS_A_MINUTE)]
+    command = [sys.executable, "-m", "tools.sandbox", *defaults, *options]
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"sandbox-{secrets.token_hex(3)}.log"
     with log.open("w") as output, process_group(command, env=dict(os.environ), output=output, cwd=ROOT) as process:

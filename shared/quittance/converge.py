@@ -12,12 +12,13 @@ import json
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument
 from quittance.errors import InDoubt, Park, QuittanceError, Retry
 from quittance.ledger import CaseFile, DocumentEntry, Ledger
 from quittance.mapping import COLLECTIONS, Origin, answer_differs, idempotency_key, request_body
+from quittance.metrics import Count, count_nothing
 from quittance.plan import plan
 from quittance.storage import ConditionFailedError
 
@@ -32,20 +33,11 @@ if TYPE_CHECKING:
 LEASE_S = 30
 """How long a case is kept from other runs: longer than any function may run, so that only a killed run leaves it behind."""
 NEW_KEY_AFTER_S = 6 * 3600
-"""An intent this old that the API still shows no document for gets a new key: the old one may replay a stored failure."""
+"""When the last attempt is this old and the API still shows no document, the next one gets a new key: the old one may replay a
+stored failure."""
 _MAX_RACES = 5
 _METRIC_OF = {"conflict": "Conflicts", "new": "FactsRecorded"}
 _LOOKED_UP_BY = ("document_key", "payment_id", "provider")
-
-
-class Count(Protocol):
-    """Counts what was decided, by provider and the type of fact that led to it."""
-
-    def __call__(self, metric: str, *, provider: str, event_type: str) -> None: ...
-
-
-def count_nothing(metric: str, *, provider: str, event_type: str) -> None:
-    """For callers that keep no metrics."""
 
 
 class Converger:
@@ -155,12 +147,14 @@ class Converger:
             body=request_body(document, origin, _record(case, document.refers_to)).decode(),
             idempotency_key=self._key(document, customer, case, 0),
             intended_at=self._now(),
+            attempted_at=self._now(),
         )
 
     def _repeated(self, entry: DocumentEntry, customer: BusinessCustomer) -> DocumentEntry:
-        revision = (self._now() - entry.intended_at) // NEW_KEY_AFTER_S
-        key = idempotency_key(self._scope(customer), entry.idempotency_key, revision) if revision else entry.idempotency_key
-        return replace(entry, attempts=entry.attempts + 1, idempotency_key=key)
+        """The same request again: under the same key, as long as the list that is to show its outcome may lag behind it."""
+        is_old = self._now() - entry.attempted_at >= NEW_KEY_AFTER_S
+        key = idempotency_key(self._scope(customer), entry.idempotency_key) if is_old else entry.idempotency_key
+        return replace(entry, attempts=entry.attempts + 1, attempted_at=self._now(), idempotency_key=key)
 
     def _key(self, document: Document, customer: BusinessCustomer, case: CaseFile, revision: int) -> str:
         return idempotency_key(self._scope(customer), f"{case.pk}\n{document.key}", revision)

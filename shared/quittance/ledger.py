@@ -51,6 +51,8 @@ class DocumentEntry:
     sent: bool = True
     """False only when it is certain that no request has reached the API yet."""
     attempts: int = 1
+    attempted_at: int = 0
+    """When the last attempt began."""
 
     def to_item(self, pk: str) -> Item:
         record = self.record
@@ -68,6 +70,7 @@ class DocumentEntry:
             "issued_at": self.issued_at,
             "sent": self.sent,
             "attempts": self.attempts,
+            "attempted_at": self.attempted_at,
         }
         return item | ({"reference": record.api_id} if record.api_id else {})
 
@@ -81,7 +84,10 @@ class DocumentEntry:
                 number=item["number"],
                 error=item["error"],
             ),
-            **{name: item[name] for name in ("body", "idempotency_key", "intended_at", "issued_at", "sent", "attempts")},
+            **{
+                name: item[name]
+                for name in ("body", "idempotency_key", "intended_at", "issued_at", "sent", "attempts", "attempted_at")
+            },
         )
 
 

@@ -18,6 +18,7 @@ from quittance.errors import Park, Retry
 from quittance.facts import Fact, fact_from_json
 from quittance.ledger import OPEN_FINDING, Ledger
 from quittance.mapping import ENTITIES, entity_body, idempotency_key
+from quittance.metrics import Count, count_nothing
 from quittance.storage import Absent, ConditionFailedError, Delete, Equals, Item, Put, Table
 
 if TYPE_CHECKING:
@@ -82,8 +83,15 @@ class RevisitLater(Protocol):
 class Registrar:
     """Takes registrations in: one entity per business customer, whatever is repeated, reordered or killed half way."""
 
-    def __init__(
-        self, *, ledger: Ledger, api: SpaceInvoices, stage: str, now: Callable[[], int], revisit_later: RevisitLater
+    def __init__(  # noqa: PLR0913 - the composition root names every part
+        self,
+        *,
+        ledger: Ledger,
+        api: SpaceInvoices,
+        stage: str,
+        now: Callable[[], int],
+        revisit_later: RevisitLater,
+        count: Count = count_nothing,
     ) -> None:
         self._ledger = ledger
         self._table = ledger.table
@@ -91,6 +99,7 @@ class Registrar:
         self._stage = stage
         self._now = now
         self._revisit_later = revisit_later
+        self._count = count
 
     def take(self, fact: Fact, event_id: str) -> None:
         """Record a registration, see to the entity, and wake the payments that waited for it.
@@ -168,6 +177,7 @@ class Registrar:
         self._commit_profile(customer, known, self._finding(customer, "entity_refused", str(refusal)), body="")
 
     def _finding(self, customer: BusinessCustomer, code: str, subject: str) -> Put:
+        self._count("Findings", provider="platform", event_type=code)
         details = {"code": code, "subject": subject, "opened_at": self._now(), "reference": OPEN_FINDING}
         return Put({"pk": customer_pk(customer.id), "sk": f"FINDING#{code}#{subject}"} | details)
 

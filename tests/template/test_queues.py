@@ -30,7 +30,7 @@ def test_dead_letters_are_its_own_and_are_kept_for_fourteen_days(template: Templ
     redrive = template.properties(f"{name}Queue")["RedrivePolicy"]
     dead_letters = template.properties(f"{name}DeadLetters")
     assert redrive["deadLetterTargetArn"] == arn_of(f"{name}DeadLetters")
-    assert redrive["maxReceiveCount"] == 12
+    assert redrive["maxReceiveCount"] == 20
     assert dead_letters["MessageRetentionPeriod"] == FOURTEEN_DAYS_S
     (source,) = dead_letters["RedriveAllowPolicy"]["sourceQueueArns"]
     assert text_of(source).endswith(f"-{name}.fifo")

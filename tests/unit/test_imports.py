@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "customers documents providers",
         "facts policy",
         "money storage countries",
-        "errors",
+        "errors metrics",
     )
 )
 """Arrows point down, to any lower layer, or stay within one part. Nothing points up or sideways."""

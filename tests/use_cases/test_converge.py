@@ -219,3 +219,21 @@ def test_a_busy_case_is_left_alone(world: World) -> None:
     world.seconds += 11
     world.take(refund("re_1", 100))
     assert world.totals()["credit-notes"] == ["1"]
+
+
+def test_a_refused_entity_is_loud_and_a_mended_registration_makes_it() -> None:
+    world = World()
+    fail(world.sandbox, "status", "/entities", status=422)
+    world.register()
+    assert world.counts["Findings platform entity_refused"] == 1
+    world.take(succeeded())
+    assert world.requests("createInvoice") == 0
+    world.register(name="Acme Ltd")
+    world.drain_revisits()
+    assert world.totals()["invoices"] == ["100"]
+
+
+def test_joined_cases_leave_nothing_behind(world: World) -> None:
+    world.take(renewal(), succeeded(invoice_id="in_1", awaits_renewal=True))
+    facts = [item["sk"] for item in world.table.items() if item["sk"].startswith(("FACT#", "DOC#")) and "CASE#" in item["pk"]]
+    assert len(facts) == len(set(facts))

@@ -32,11 +32,19 @@ class World:
         self.counts: Counter[str] = Counter()
         self.revisits: deque[tuple[str, str, str, str]] = deque()
         self.registrar = Registrar(
-            ledger=Ledger(self.table), api=self.api, stage="test", now=lambda: self.seconds, revisit_later=self._revisit_later
+            ledger=Ledger(self.table),
+            api=self.api,
+            stage="test",
+            now=lambda: self.seconds,
+            revisit_later=self._revisit_later,
+            count=self._count,
         )
 
     def _revisit_later(self, provider: str, account: str, payment_id: str, reason: str) -> None:
         self.revisits.append((provider, account, payment_id, reason))
+
+    def _count(self, metric: str, *, provider: str, event_type: str) -> None:
+        self.counts.update([metric, f"{metric} {provider} {event_type}"])
 
     def converger(self) -> Converger:
         """A worker with nothing in memory, as after a cold start."""
@@ -47,7 +55,7 @@ class World:
             api=self.api,
             stage="test",
             now=lambda: self.seconds,
-            count=lambda metric, **_labels: self.counts.update([metric]),
+            count=self._count,
         )
 
     def register(self, customer_id: str = "bc_1", **profile: Any) -> None:

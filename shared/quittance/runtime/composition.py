@@ -72,4 +72,6 @@ def registrar() -> Registrar:
         queue.send([revisit_message(provider, account, payment_id, reason, timestamp())])
 
     api = space_invoices()
-    return Registrar(ledger=Ledger(table()), api=api, stage=os.environ["STAGE"], now=now, revisit_later=revisit_later)
+    return Registrar(
+        ledger=Ledger(table()), api=api, stage=os.environ["STAGE"], now=now, revisit_later=revisit_later, count=count
+    )

@@ -1,0 +1,284 @@
+"""The command line: what it sends, says and exits with."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import stripe
+from moto import mock_aws
+from standardwebhooks import Webhook
+from typer.testing import CliRunner
+
+from quittance.storage import Put
+from tests.unit.stories import dispute, refund, succeeded
+from tests.use_cases.world import World
+from tools import target as targets
+from tools.cli import app
+from tools.commands.redrive import redriven
+from tools.ledger_view import LedgerView
+from tools.target import QueuePair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS = Path(__file__).parents[2] / "events"
+PLATFORM_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+STRIPE_SECRET = "whsec_of_stripe"
+TABLE = "quittance-test"
+
+
+def run(*arguments: str, exit_code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == exit_code, result.output
+    return result.output
+
+
+# --- without a stack -----------------------------------------------------------------------------------------------------
+
+
+def test_every_command_has_help() -> None:
+    for command in app.registered_commands:
+        assert command.callback
+        assert command.callback.__doc__
+        assert "Usage" in run(command.callback.__name__, "--help")
+
+
+def test_without_a_stack_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = run("findings", exit_code=1)
+    assert output.startswith("quittance: no local stack is running")
+    assert len(output.splitlines()) == 1
+
+
+def test_translate_prints_one_line_a_file() -> None:
+    files = [str(EVENTS / "stripe" / name) for name in ("payment_intent.succeeded.json", "customer.created.json")]
+    first, second = (json.loads(line) for line in run("translate", "stripe", *files, "--json").splitlines())
+    assert first["file"] == files[0]
+    assert [(fact["type"], fact["amount"]) for fact in first["facts"]] == [
+        ("payment.succeeded", {"value": 4990, "currency": "EUR"})
+    ]
+    assert (second["facts"], second["ignored"], second["error"]) == ([], "no_new_fact", None)
+
+
+def test_translate_fails_for_what_cannot_be_understood(tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    [line] = run("translate", "stripe", str(tmp_path / "broken.json"), "--json", exit_code=1).splitlines()
+    assert json.loads(line)["error"]
+    run("translate", "nobody", str(tmp_path / "broken.json"), exit_code=2)
+
+
+# --- sending -------------------------------------------------------------------------------------------------------------
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Verifies what arrives with the official libraries, as a provider's customer would."""
+
+    status = 200
+    received: list[tuple[str, dict[str, Any]]]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if "stripe" in self.path:
+            stripe.Webhook.construct_event(body, self.headers["stripe-signature"], STRIPE_SECRET)
+        else:
+            Webhook(PLATFORM_SECRET).verify(body, dict(self.headers))
+        self.received.append((self.path, json.loads(body)))
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(b"answered")
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Receiver]]:
+    handler = type("Handler", (Receiver,), {"received": []})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        local = {"webhooks": f"http://127.0.0.1:{server.server_port}", "aws_endpoint_url": "http://unused", "stack": "test"}
+        monkeypatch.setattr(targets.Target, "secret", lambda _self, name, _: {"stripe": STRIPE_SECRET}.get(name, PLATFORM_SECRET))
+        monkeypatch.setattr("tools.commands.send.chosen", lambda _: targets.local_target(local))
+        yield handler
+        server.shutdown()
+
+
+def test_send_signs_and_posts_as_it_is(receiver: type[Receiver]) -> None:
+    files = [EVENTS / "stripe" / "refund.updated.json", EVENTS / "platform" / "payment.succeeded.json"]
+    output = run("send", *map(str, files), "--connection", "shop")
+    assert [line.rsplit(": ", 1)[1] for line in output.splitlines()] == ["200 answered"] * 2
+    assert receiver.received == [
+        ("/webhooks/stripe/shop", json.loads(files[0].read_bytes())),
+        ("/webhooks/platform/shop", json.loads(files[1].read_bytes())),
+    ]
+
+
+def test_send_with_fresh_ids_keeps_files_together(receiver: type[Receiver]) -> None:
+    files = [EVENTS / "platform" / name for name in ("payment.succeeded.json", "refund.succeeded.partial.json")]
+    for _ in range(2):
+        run("send", "--fresh-ids", *map(str, files))
+    payments = [event["data"]["payment_id"] for _, event in receiver.received]
+    assert payments[0] == payments[1] != payments[2] == payments[3]
+    assert {event["data"]["business_customer"] for _, event in receiver.received} == {"bc_harbour_books"}
+
+
+def test_send_fails_when_it_is_refused(receiver: type[Receiver]) -> None:
+    receiver.status = 401
+    assert ": 401 " in run("send", str(EVENTS / "stripe" / "refund.updated.json"), exit_code=1)
+
+
+def test_send_needs_a_provider_and_an_event(receiver: type[Receiver], tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_text("not json")
+    run("send", str(tmp_path / "event.json"), exit_code=2)
+    run("send", str(tmp_path / "event.json"), "--provider", "platform", exit_code=2)
+    run("send", str(tmp_path / "missing.json"), exit_code=2)
+    assert receiver.received == []
+
+
+# --- reading -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The ledger of a world in an emulated table, once `copied`; the command line acts on both."""
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        keys: Any = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+        by_reference: Any = [{"AttributeName": "reference", "KeyType": "HASH"}]
+        client.create_table(
+            TableName=TABLE,
+            KeySchema=keys,
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "reference")],
+            GlobalSecondaryIndexes=[
+                {"IndexName": "by_reference", "KeySchema": by_reference, "Projection": {"ProjectionType": "ALL"}}
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        world = World()
+        world.register()
+        target = targets.Target("test", None)
+        target.__dict__["ledger"] = LedgerView(TABLE, client)
+        target.__dict__["space_invoices"] = world.api
+        for command in ("explain", "findings", "reconcile", "pdf"):
+            monkeypatch.setattr(f"tools.commands.{command}.chosen", lambda _: target)
+        yield world
+
+
+def copied(world: World) -> World:
+    table = LedgerView(TABLE, boto3.client("dynamodb")).table
+    for item in world.table.items():
+        table.commit([Put(item)])
+    return world
+
+
+def explain(some_id: str, *options: str) -> dict[str, Any]:
+    [line] = run("explain", some_id, "--json", *options).splitlines()
+    explanation: dict[str, Any] = json.loads(line)
+    return explanation
+
+
+def test_a_payment_is_explained_by_whatever_names_it(world: World) -> None:
+    world.take(succeeded(also_known_as=("ch_1",)), refund("re_1", 2500), dispute("opened"))
+    copied(world)
+    by_payment = explain("pay_1")
+    invoice = by_payment["documents"][0]
+    assert invoice["state"] == "issued"
+    for name in ("ch_1", "re_1", "dp_1", "evt_refund.succeeded#re_1", invoice["id"], invoice["number"]):
+        assert explain(name) == by_payment
+    assert explain("ch_1", "--provider", "stripe", "--account", "acct_1") == by_payment
+    assert "because payment succeeded: invoice" in run("explain", "pay_1")
+
+
+def test_a_part_of_an_id_names_nothing(world: World) -> None:
+    world.take(succeeded())
+    copied(world)
+    assert "knows no pay" in run("explain", "pay", exit_code=1)
+    assert "knows no other" in run("explain", "other", "--provider", "stripe", "--account", "acct_1", exit_code=1)
+    run("explain", "pay_1", "--provider", "stripe", exit_code=2)
+
+
+def test_ignored_events_and_customers_are_explained(world: World) -> None:
+    copied(world)
+    event = {"provider": "stripe", "event_id": "evt_9", "event_type": "x.y", "account": "acct_1"}
+    details = {"reason": "unknown_event_type", "received_at": "2026-11-20T10:00:00Z"}
+    item = {"pk": "EVENT#stripe#evt_9", "sk": "EVENT", "reference": "evt_9", "expires_at": 1}
+    LedgerView(TABLE, boto3.client("dynamodb")).table.commit([Put(item | event | details)])
+    assert explain("evt_9") == {"kind": "ignored_event"} | event | details
+    assert "makes no document: unknown_event_type" in run("explain", "evt_9")
+    customer = explain("bc_1")
+    assert customer["entity_id"]
+    assert {"provider": "stripe", "account": "acct_1"} in customer["accounts"]
+
+
+def test_findings_are_listed(world: World) -> None:
+    assert run("findings") == "no findings\n"
+    world.take(succeeded(1234, currency="KWD"))
+    copied(world)
+    [line] = run("findings", "--json").splitlines()
+    finding = json.loads(line)
+    assert (finding["code"], finding["payment_id"], finding["account"]) == ("amount_not_representable", "pay_1", "acct_1")
+    assert finding["amount"] == {"value": 1234, "currency": "KWD"}
+    assert "1.234 KWD" in run("findings")
+
+
+def test_reconcile_agrees_and_sees_what_is_missing(world: World) -> None:
+    world.take(succeeded())
+    copied(world)
+    assert "1 documents, 100.00 EUR, agrees" in run("reconcile")
+    [entity] = world.api.pages("entities", entity_id=None)
+    by_hand = {
+        "items": [{"name": "By hand", "quantity": 1, "gross_price": 5, "taxes": []}],
+        "calculation_mode": "b2c_gross_discount",
+    }
+    world.api.create("/invoices", json.dumps(by_hand).encode(), entity_id=entity["id"], idempotency_key="by-hand")
+    result = json.loads(run("reconcile", "--json", exit_code=1))
+    assert [one["code"] for one in result["differences"]] == ["made_by_hand"]
+    assert result["residual"] == {"EUR": "5.00"}
+
+
+def test_a_document_is_rendered(world: World, tmp_path: Path) -> None:
+    world.take(succeeded())
+    copied(world)
+    document = explain("pay_1")["documents"][0]["id"]
+    run("pdf", document, "-o", str(tmp_path / "invoice.pdf"))
+    assert (tmp_path / "invoice.pdf").read_bytes().startswith(b"%PDF")
+    assert "knows no document inv_0" in run("pdf", "inv_0", "-o", str(tmp_path / "none.pdf"), exit_code=1)
+
+
+# --- redrive -------------------------------------------------------------------------------------------------------------
+
+
+@mock_aws
+def test_dead_letters_go_back_in_the_order_of_their_payment() -> None:
+    sqs = boto3.client("sqs")
+    attributes: Any = {"FifoQueue": "true"}
+    pair = QueuePair(
+        "payment_succeeded", *(sqs.create_queue(QueueName=f"{name}.fifo", Attributes=attributes)["QueueUrl"] for name in "ab")
+    )
+    for number in range(12):
+        dead: Any = {"MessageGroupId": f"payment-{number % 2}", "MessageDeduplicationId": str(number)}
+        sqs.send_message(QueueUrl=pair.url, MessageBody=str(number), **dead)  # it was there before, under the same id
+        sqs.send_message(QueueUrl=pair.dead_letters_url, MessageBody=str(number), **dead)
+    sqs.purge_queue(QueueUrl=pair.url)
+    assert redriven(sqs, pair) == 12
+    assert redriven(sqs, pair) == 0
+    back: list[tuple[str, str]] = []
+    while messages := sqs.receive_message(QueueUrl=pair.url, MaxNumberOfMessages=10, AttributeNames=["MessageGroupId"]).get(
+        "Messages"
+    ):
+        back += [(message["Attributes"]["MessageGroupId"], message["Body"]) for message in messages]
+        for message in messages:
+            sqs.delete_message(QueueUrl=pair.url, ReceiptHandle=message["ReceiptHandle"])
+    for group in (0, 1):
+        assert [int(body) for name, body in back if name == f"payment-{group}"] == list(range(group, 12, 2))
+
+
+def test_redrive_wants_one_queue_or_all() -> None:
+    run("redrive", exit_code=2)
+    run("redrive", "payment_succeeded", "--all", exit_code=2)
