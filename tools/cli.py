@@ -32,6 +32,8 @@ class _OneLineErrors(TyperGroup):
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as the base class has it
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read the output has seen enough
         except (TargetError, QuittanceError, httpx.HTTPError, BotoCoreError, ClientError, OSError) as error:
             typer.echo(f"quittance: {str(error) or type(error).__name__}", err=True)
             raise typer.Exit(1) from None

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentState
 from quittance.facts import Fact, FactType
-from quittance.money import Money
+from quittance.money import EXPONENTS, Money
 from quittance.plan import Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
     from quittance.customers import BusinessCustomer
     from quittance.documents import Document
@@ -47,7 +48,7 @@ def explain_case(case: CaseFile, customer: BusinessCustomer | None) -> dict[str,
         "business_customer": customer.id if customer else None,
         "entity_id": customer.entity_id if customer else None,
         "facts": [_fact(fact, case, planned, customer) for fact in in_order(case.facts.values())],
-        "documents": [_issued(entry) for entry in case.documents.values()],
+        "documents": [_issued(entry) for entry in _as_issued(case)],
         "missing": [_missing(document) for document in planned.documents],
         "waiting": waiting(planned, customer),
         "findings": [
@@ -61,6 +62,16 @@ def explain_case(case: CaseFile, customer: BusinessCustomer | None) -> dict[str,
 def in_order(facts: Iterable[Fact]) -> list[Fact]:
     """Facts by when they happened."""
     return sorted(facts, key=lambda fact: (fact.occurred_at, fact.identity))
+
+
+def _as_issued(case: CaseFile) -> list[DocumentEntry]:
+    """Documents in the order in which they were intended; what refers to another one comes after it."""
+
+    def place(entry: DocumentEntry) -> tuple[int, int]:
+        refers_to = case.documents.get(entry.record.document.refers_to)
+        return int(entry.intended_at), 1 + place(refers_to)[1] if refers_to else 0
+
+    return sorted(case.documents.values(), key=place)
 
 
 def waiting(planned: Plan, customer: BusinessCustomer | None) -> list[dict[str, str]]:
@@ -163,6 +174,11 @@ def in_print(money: dict[str, Any] | Money | None) -> str:
         return ""
     known = money if isinstance(money, Money) else Money(int(money["value"]), money["currency"])
     return f"{known.decimal:,} {known.currency}"
+
+
+def total_in_print(total: Decimal | int, currency: str) -> str:
+    """An amount in major units as people read it."""
+    return f"{total:,.{EXPONENTS[currency]}f} {currency}"
 
 
 def as_text(explained: dict[str, Any]) -> str:

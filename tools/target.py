@@ -23,7 +23,7 @@ LOCAL_DESCRIPTION = Path("build") / "local.json"
 
 
 class TargetError(Exception):
-    """The stack cannot be used as it is. The message is one line for the person at the terminal."""
+    """The stack cannot do what is asked of it. The message is one line for the person at the terminal."""
 
 
 @dataclass(frozen=True, slots=True)

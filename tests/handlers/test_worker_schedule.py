@@ -12,9 +12,9 @@ LONGEST_FUNCTION_S = 900
 MESSAGE_IDS = [f"message-{number}" for number in range(200)]
 
 
-def test_an_outage_of_a_day_sends_nothing_to_the_dead_letter_queue() -> None:
+def test_an_outage_of_days_sends_nothing_to_the_dead_letter_queue() -> None:
     survived_s = [sum(delay_s(count, None, name) for count in range(1, MAX_RECEIVE_COUNT)) for name in MESSAGE_IDS]
-    assert 27 * 3600 < min(survived_s) <= max(survived_s) < 35 * 3600
+    assert min(survived_s) > 4 * 86_400
 
 
 def test_every_attempt_fits_into_the_retention_of_the_queue() -> None:

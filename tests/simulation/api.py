@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 READ_TIMEOUT_S = 10.0
+DOCUMENTS_MAX = 120
+"""More than any history calls for."""
 _STATUS_OF = {"rate-limited": 429, "server-error": 500, "unavailable": 503, "error-after-commit": 500, "unavailable-after-commit": 503}
 _MUTATIONS = frozenset({"POST", "PATCH", "DELETE"})
 
@@ -49,6 +51,8 @@ class SimulatedApi:
         self._world = world
         self.sandbox = sandbox
         self.requests: Counter[str] = Counter()
+        self.refused: set[tuple[str, ...]] = set()
+        """Provider, payment and document key of what was refused."""
         self._bodies: dict[tuple[str, ...], bytes] = {}
         self._seen: dict[str, int] = {}
 
@@ -75,10 +79,10 @@ class SimulatedApi:
         self.requests[call] += 1
         outage = self._world.outage()
         if outage is not None:
-            self._world.leave(call, fault, f"outage {outage.status}")
-            if not outage.status:
+            self._world.leave(call, fault, f"outage {outage}")
+            if not outage:
                 raise httpx.ConnectError("unreachable")
-            return _error(outage.status)
+            return _error(outage)
         return self._answer(request, call, fault)
 
     def _answer(self, request: Request, call: str, fault: str) -> _Answer:
@@ -91,6 +95,10 @@ class SimulatedApi:
         if fault in {"rate-limited", "server-error", "unavailable"}:
             self._world.leave(call, fault)
             return _error(_STATUS_OF[fault], retry_after=self._world.fault_amount if fault == "rate-limited" else None)
+        if fault == "refused" and request.path != "/entities":
+            self._world.leave(call, fault)
+            self.refused.add(_document_name(request))
+            return _error(422)
         if fault == "slow-commit" and request.method in _MUTATIONS:
             pending = self.sandbox.begin(request)
             self._world.later(self._world.fault_amount, lambda: self._land(pending))
@@ -134,8 +142,8 @@ class SimulatedApi:
         (key,) = keys
         self._require_same(("key", str(key)), request.method.encode() + request.path.encode() + request.body, "a key was used for two requests")
         if request.method == "POST" and request.path != "/entities":
-            metadata = json.loads(request.body).get("metadata", {})
-            name = tuple(str(metadata.get(field)) for field in ("provider", "payment_id", "document_key"))
+            name = _document_name(request)
+            self._require(name not in self.refused, f"asked again for what was refused: {name}")
             self._require_same((request.headers["x-entity-id"], *name), request.body, "a document was asked for in two ways")
 
     def _require_same(self, name: tuple[str, ...], body: bytes, complaint: str) -> None:
@@ -165,6 +173,7 @@ class SimulatedApi:
                 self._check_book(book)
 
     def _check_book(self, book: Any) -> None:
+        self._require(len(book.invoices) + len(book.credit_notes) < DOCUMENTS_MAX, "documents without end")
         names = Counter(_name(one) for shelf in (book.invoices, book.credit_notes) for one in shelf.values())
         names.update(_name(one) for one in book.payments.values() if one["metadata"])
         twice = [name for name, count in names.items() if count > 1]
@@ -177,6 +186,11 @@ class SimulatedApi:
         for note in book.credit_notes.values():
             if note["metadata"].keys() & {"refund_id", "dispute_id"}:
                 self._require(note["total_paid"] == note["total_with_tax"], f"{note['number']} lacks its pay-out")
+
+
+def _document_name(request: Request) -> tuple[str, ...]:
+    metadata = json.loads(request.body).get("metadata", {})
+    return tuple(str(metadata.get(field)) for field in ("provider", "payment_id", "document_key"))
 
 
 def _name(one: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.simulation.history import CALLS, Delivery, Fault
+from tests.simulation.history import ANY_CALL, CALLS, Delivery, Fault
 
 if TYPE_CHECKING:
     from random import Random
@@ -36,7 +36,7 @@ CALL_FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
 """Faults of single calls."""
 
 DELIVERY_FAULTS = frozenset({"duplicate", "reorder", "delay", "drop"})
-SETTINGS = frozenset({"idempotency", "calendar", "rotation", "outage", "dead-letters"})
+SETTINGS = frozenset({"crowd", "refusal", "bundle", "idempotency", "calendar", "rotation", "outage", "dead-letters"})
 ALL = frozenset(CALL_FAULTS) | DELIVERY_FAULTS | SETTINGS
 UNANSWERABLE = frozenset({"slow-commit", "look-up-lag"})
 """What cannot be survived where the API ignores idempotency keys: then only an up-to-date look-up can tell what exists."""
@@ -52,7 +52,21 @@ def draw(random: Random, deliveries: int, enabled: frozenset[str]) -> tuple[Faul
     if random.random() < 0.5:
         switches = random.sample(switches, min(len(switches), 3))
     number = random.choice((0, 1, 2, 3, 5, 8, 12, 20))
-    return tuple(_one(random, deliveries, random.choice(switches)) for _ in range(number))
+    drawn = [_one(random, deliveries, random.choice(switches)) for _ in range(number)]
+    if drawn and random.random() < 0.15:
+        drawn += [replace(drawn[0], nth=drawn[0].nth + more) for more in range(1, random.randint(2, 7))]
+    return tuple(drawn)
+
+
+def crowd(random: Random, deliveries: int) -> tuple[Fault, ...]:
+    """Functions that keep running into each other."""
+    share = random.choice((0.1, 0.3, 0.6))
+    return tuple(Fault("compete", ANY_CALL, nth) for nth in range(1, 12 * deliveries) if random.random() < share)
+
+
+def refusals(random: Random, deliveries: int) -> tuple[Fault, ...]:
+    """The API refuses documents for good."""
+    return tuple(Fault("refused", "api.create", random.randint(1, deliveries)) for _ in range(random.choice((1, 3))))
 
 
 def _one(random: Random, deliveries: int, switch: str) -> Fault:
@@ -67,6 +81,8 @@ def disturb_deliveries(random: Random, deliveries: list[Delivery], enabled: froz
         deliveries = [replace(one, at=one.at + random.choice((0, 0, 1, 30, HOUR, 30 * HOUR))) for one in deliveries]
     if "drop" in enabled:
         deliveries = [replace(one, at=one.at + random.choice((60, 7200))) if random.random() < 0.05 else one for one in deliveries]
+    if "bundle" in enabled and random.random() < 0.5:
+        deliveries = _bundled(random, deliveries)
     if "reorder" in enabled and random.random() < 0.5:
         deliveries = _in_a_burst(random, deliveries)
     if "duplicate" in enabled:
@@ -78,4 +94,18 @@ def disturb_deliveries(random: Random, deliveries: list[Delivery], enabled: froz
 def _in_a_burst(random: Random, deliveries: list[Delivery]) -> list[Delivery]:
     """All of them within seconds, in any order, after everything has happened."""
     last = max((one.at for one in deliveries), default=0)
-    return [replace(one, at=last + random.randrange(12)) for one in deliveries]
+    within = random.choice((1, 12))
+    return [replace(one, at=last + random.randrange(within)) for one in deliveries]
+
+
+def _bundled(random: Random, deliveries: list[Delivery]) -> list[Delivery]:
+    """Some events report several facts at once, all of one account."""
+    bundled: list[Delivery] = []
+    for one in deliveries:
+        last = bundled[-1] if bundled else None
+        fits = last and not one.is_platform and not last.is_platform and last.facts[0].account == one.facts[0].account
+        if last and fits and random.random() < 0.4:
+            bundled[-1] = replace(one, at=max(last.at, one.at), facts=last.facts + one.facts)
+        else:
+            bundled.append(one)
+    return bundled

@@ -23,6 +23,7 @@ from quittance.runtime.queues import Queues, revisit_message
 from quittance.runtime.secrets import Connections
 from quittance.space_invoices import SpaceInvoices
 from tests.simulation import provider
+from tests.simulation.history import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,10 +109,15 @@ def _nothing(*_: object, **__: object) -> None:
     pass
 
 
+def _count(_metric: str, *, event_type: str, **_labels: str) -> None:
+    if event_type == "defect":
+        raise Violation("a function met a defect")
+
+
 def load(sources: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]:
     """The handlers by function name. `sources` may replace a piece of text in a function's source, to plant a bug in it."""
     handlers = {}
-    connected = partial(worker.worker_handler, sqs=_Sqs(), count=_nothing)  # type: ignore[arg-type]
+    connected = partial(worker.worker_handler, sqs=_Sqs(), count=_count)  # type: ignore[arg-type]
     parts: dict[str, Any] = {"converger": lambda: _Active("converger"), "registrar": lambda: _Active("registrar")}
     parts |= {"queues": lambda: _Active("queues"), "table": lambda: _WorldPart("table")}
     parts |= {"now": lambda: running[-1].seconds(), "timestamp": lambda: running[-1].timestamp()}

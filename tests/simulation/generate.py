@@ -293,6 +293,10 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
         headers = random.choice((headers[:1], headers[1:], ()))
         forgets = not headers
     drawn = faults.draw(random, len(deliveries), enabled - faults.UNANSWERABLE if forgets else enabled)
+    if "crowd" in enabled and random.random() < 0.2:
+        drawn += faults.crowd(random, len(deliveries))
+    if "refusal" in enabled and random.random() < 0.04:
+        drawn += faults.refusals(random, len(deliveries))
     begin = random.randrange(2 * HOUR)
     outages = (Outage(begin, begin + random.choice((60, HOUR, 8 * HOUR)), random.choice((0, 429, 500, 503))),)
     return History(

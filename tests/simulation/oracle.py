@@ -83,6 +83,8 @@ class Expected:
     """What the sale invoices may add up to; more than one value only where facts that were withheld make it undecidable."""
     levels: dict[str, int] = field(default_factory=dict)
     """Refund or dispute -> what of it must stand credited, if the invoices are large enough."""
+    may_double: bool = False
+    """A payment that was reported without its renewal may have been invoiced beside it; then one of the two is taken back."""
     is_pooled: bool = False
     """Running totals of refunds mix with single ones: only the sum is defined."""
     received: frozenset[int] | None = None
@@ -221,6 +223,7 @@ def _expect_sale(expected: Expected, known: list[Known]) -> None:
     if captures:
         _expect_captures(expected, captures, named, failures)
         return
+    expected.may_double = any(not report.invoice_id for one in succeeded.values() for report in one.all_reports)
     if any(one.amount for one in renewals):
         if (unnamed or any(one.said("is_paid") for one in renewals)) and not named:
             expected.sale_waits = True

@@ -53,7 +53,8 @@ def planted(bug: Bug) -> Iterator[None]:
     try:
         for name in bug.constants:
             setattr(module, name, getattr(mutant, name))
-        yield
+        with patch.object(world, "HANDLERS", functions.load()):  # handlers made before still have the code of their making
+            yield
     finally:
         for known, code in swapped:
             known.__code__ = code
@@ -127,7 +128,8 @@ BUGS: tuple[Bug, ...] = (
     Bug("a time-out taken for nothing done", API, 'NO_ANSWER = Outcome("api_no_answer", InDoubt, Retry)', 'NO_ANSWER = Outcome("api_no_answer", Retry, Retry)', ("NO_ANSWER",)),
     Bug("a 409 taken for a refusal", API, 'CONFLICT = Outcome("api_conflict", InDoubt, Retry)', 'CONFLICT = Outcome("api_conflict", Park, Retry)', ("OUTCOMES",)),
     Bug("a 429 taken for a refusal", API, 'RATE_LIMITED = Outcome("api_rate_limited", Retry, Retry, RATE_LIMIT_PAUSE_S)', 'RATE_LIMITED = Outcome("api_rate_limited", Park, Retry, RATE_LIMIT_PAUSE_S)', ("OUTCOMES",)),
-    Bug("a new idempotency key for every attempt", CONVERGE, "if revision else entry.idempotency_key", "if entry.attempts else entry.idempotency_key"),
+    Bug("a new idempotency key for every attempt", CONVERGE, "if is_old else entry.idempotency_key", "if entry.attempts else entry.idempotency_key"),
+    Bug("ever new keys once an intent is old", CONVERGE, "is_old = self._now() - entry.attempted_at >= NEW_KEY_AFTER_S", "is_old = self._now() - entry.intended_at >= NEW_KEY_AFTER_S"),
     Bug("only one of the two idempotency headers", API, '"X-Request-Id": idempotency_key, ', ""),
     Bug("request before its intent is stored", CONVERGE, "        self._ledger.commit(case)\n        return replace(entry, sent=is_sent)", "        return replace(entry, sent=is_sent)"),
     Bug("look-up by the payment alone", CONVERGE, '_LOOKED_UP_BY = ("document_key", "payment_id", "provider")', '_LOOKED_UP_BY = ("payment_id", "provider")', ("_LOOKED_UP_BY",)),

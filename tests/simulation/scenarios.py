@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quittance.facts import Fact, FactType
-from tests.simulation.faults import CALL_FAULTS
+from tests.simulation.faults import CALL_FAULTS, UNANSWERABLE
 from tests.simulation.generate import ORDINARY_START, moment
-from tests.simulation.history import ANY_CALL, Delivery, Fault, History
+from tests.simulation.history import ANY_CALL, Delivery, Fault, History, Outage
+from tests.simulation.world import World
 from tests.unit.stories import dispute, fact, refund, renewal, succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 AFTERNOON = 7 * 3600
 """The first delivery, in seconds after the start: when everything in the stories has happened."""
 APART_S = 40
+STORM = 7
+"""Calls in a row that one fault hits: more than any function tries by itself, fewer than make a dead letter."""
+STORY_DAY = ORDINARY_START + 3 * 86_400
 
 _PAID = succeeded(also_known_as=("ch_1",))
 _CAPTURES = [fact("payment.captured", f"cap_{n}", 3000, capture_id=f"cap_{n}", minute=n) for n in (1, 2)]
@@ -75,13 +79,31 @@ def registration(zone: str = "Europe/Berlin") -> Fact:
     )  # fmt: skip
 
 
-def told(facts: list[Fact] | tuple[Fact, ...], *, faults: tuple[Fault, ...] = (), apart_s: int = APART_S) -> History:
+def told(facts: list[Fact] | tuple[Fact, ...], *, apart_s: int = APART_S, **settings: Any) -> History:
     """A history in which these facts are delivered in this order."""
-    start = ORDINARY_START + 3 * 86_400  # the day of the stories
-    deliveries = tuple(
-        Delivery(AFTERNOON + apart_s * place, (one,), _event_id(one), str(one.type)) for place, one in enumerate(facts)
-    )
-    return History(seed=0, start=start, deliveries=deliveries, faults=faults)
+    deliveries = tuple(_delivery(AFTERNOON + apart_s * place, (one,)) for place, one in enumerate(facts))
+    return History(seed=0, start=STORY_DAY, deliveries=deliveries, **settings)
+
+
+def told_at_once(story: str) -> History:
+    """A history in which one event reports the whole story."""
+    deliveries = (_delivery(AFTERNOON, (registration(),)), _delivery(AFTERNOON + APART_S, tuple(STORIES[story])))
+    return History(seed=0, start=STORY_DAY, deliveries=deliveries)
+
+
+def variants(story: str) -> dict[str, History]:
+    """A story without faults: told slowly, in a crowd, in one event, and to an API that knows no idempotency keys."""
+    facts = [registration(), *STORIES[story]]
+    return {
+        "one by one": told(facts),
+        "all at once": told(facts, apart_s=0, shuffled=True),
+        "in one event": told_at_once(story),
+        "without idempotency": told(facts, apart_s=1, honoured_headers=()),
+    }
+
+
+def _delivery(at: int, facts: tuple[Fact, ...]) -> Delivery:
+    return Delivery(at, facts, _event_id(facts[0]), str(facts[0].type))
 
 
 def _event_id(fact: Fact) -> str:
@@ -104,10 +126,37 @@ def single_deaths(history: History, calls: int) -> Iterator[History]:
             yield replace(history, faults=(*history.faults, Fault(kind, ANY_CALL, nth)))
 
 
-def single_faults(history: History, calls: dict[str, int]) -> Iterator[History]:
+def single_faults(history: History, calls: Mapping[str, int]) -> Iterator[History]:
     """Every fault at every call that can have it."""
-    for kinds, targets, amounts in CALL_FAULTS.values():
-        for kind in kinds:
-            for call in sorted(set(targets)):
-                for nth in range(1, calls.get(call, 0) + 1):
-                    yield replace(history, faults=(*history.faults, Fault(kind, call, nth, amounts[-1])))
+    for kind, call, amount in _kinds(history):
+        for nth in range(1, calls.get(call, 0) + 1):
+            yield replace(history, faults=(Fault(kind, call, nth, amount),))
+
+
+def storms(history: History, calls: Mapping[str, int]) -> Iterator[History]:
+    """Every fault at several calls in a row, wherever that may begin."""
+    for kind, call, amount in _kinds(history):
+        for first in range(1, calls.get(call, 0) + 1, 2):
+            yield replace(history, faults=tuple(Fault(kind, call, nth, amount) for nth in range(first, first + STORM)))
+
+
+def _kinds(history: History) -> Iterator[tuple[str, str, int]]:
+    for switch, (kinds, targets, amounts) in CALL_FAULTS.items():
+        if history.honoured_headers or switch not in UNANSWERABLE:
+            yield from ((kind, call, amounts[-1]) for kind in kinds for call in sorted(set(targets)))
+
+
+def after_a_long_outage() -> Iterator[History]:
+    """The first request after hours in vain loses its response, and the next fact of the payment comes while look-ups lag."""
+    payment, refunded = STORIES["paid and refunded"]
+    begin = AFTERNOON + APART_S
+    for hours in (1, 5, 7, 9):
+        outages = (Outage(begin, begin + hours * 3600, 503),)
+        quiet = told([registration(), payment], outages=outages)
+        world = World(quiet)
+        world.run()
+        issued_at = next(item["issued_at"] for item in world.table.items() if item["sk"].startswith("DOC#"))
+        next_fact = _delivery(issued_at - STORY_DAY + 5, (refunded,))
+        lost = (Fault("lost-response", "api.create", world.calls["api.create"]),)
+        lags = tuple(Fault("lookup-lag", "api.list", nth, 600) for nth in range(1, world.calls["api.list"] + 10))
+        yield replace(quiet, deliveries=(*quiet.deliveries, next_fact), faults=lost + lags)

@@ -42,7 +42,7 @@ class SimulatedTable(MemoryTable):
         stored = [(write.pk, write.sk, _stored(write.item)) for write in writes if isinstance(write, Put)]
         fault = self._world.enter("table.commit", " ".join(write.sk for write in writes))
         _refuse_if_busy(fault)
-        if not all(_holds(write.condition, self._load(write.pk, write.sk)) for write in writes):
+        if not self._hold(writes):
             self._world.leave("table.commit", fault, "condition failed")
             raise ConditionFailedError
         for pk, sk, text in stored:
@@ -53,8 +53,11 @@ class SimulatedTable(MemoryTable):
         self._world.leave("table.commit", fault)
         if fault == "lost-commit":
             raise Retry("table_busy")
-        if fault == "repeated-commit" and any(isinstance(write, Put) and write.condition for write in writes):
-            raise ConditionFailedError  # the SDK repeated a commit whose answer it had lost
+        if fault == "repeated-commit" and not self._hold(writes):
+            raise ConditionFailedError  # the SDK repeated a commit whose answer it had lost, and met what that commit had done
+
+    def _hold(self, writes: Sequence[Write]) -> bool:
+        return all(_holds(write.condition, self._load(write.pk, write.sk)) for write in writes)
 
     def find(self, reference: str) -> list[Item]:
         fault = self._world.enter("table.read", reference)

@@ -11,7 +11,7 @@ from quittance.registration import customer_pk, read_customer
 from tools.commands.options import AsJson, Stack
 from tools.explain import as_text, explain_case
 from tools.ledger_view import CASE_PREFIX, LedgerView, case_of
-from tools.target import chosen
+from tools.target import TargetError, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,9 +42,7 @@ def explain(
     view = chosen(stack).ledger
     explanations = _of_account(view, provider, account, some_id) if provider and account else _of_any(view, some_id)
     if not explanations:
-        raise typer.BadParameter(
-            f"the ledger knows no {some_id}; an event that only repeated a known fact is not kept under its own id"
-        )
+        raise TargetError(f"the ledger knows no {some_id}; an event that only repeated a known fact is not kept under its own id")
     for one in explanations:
         typer.echo(json.dumps(one, ensure_ascii=False) if as_json else _text_of(one).rstrip())
 

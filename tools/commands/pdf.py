@@ -9,7 +9,7 @@ import typer
 
 from tools.commands.options import Stack
 from tools.ledger_view import case_of
-from tools.target import chosen
+from tools.target import TargetError, chosen
 
 
 def pdf(
@@ -21,9 +21,9 @@ def pdf(
     target = chosen(stack)
     found = target.ledger.find(document_id)
     if not found:
-        raise typer.BadParameter(f"the ledger knows no document {document_id}")
+        raise TargetError(f"the ledger knows no document {document_id}")
     customer = target.ledger.customer_of(target.ledger.case(*case_of(found[0]["pk"])))
     if customer is None or customer.entity_id is None:
-        raise typer.BadParameter(f"document {document_id} belongs to nobody with an entity")
+        raise TargetError(f"document {document_id} belongs to nobody with an entity")
     output.write_bytes(target.space_invoices.pdf(document_id, entity_id=customer.entity_id))
     typer.echo(f"{output}")

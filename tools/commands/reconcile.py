@@ -10,6 +10,7 @@ import typer
 
 from quittance.runtime.queues import Queues, revisit_message
 from tools.commands.options import AsJson, Stack
+from tools.explain import total_in_print
 from tools.reconciliation import reconciled, unfinished
 from tools.target import chosen
 
@@ -75,4 +76,4 @@ def _as_text(result: Reconciliation) -> str:
 
 
 def _totals(totals: Mapping[str, Decimal]) -> str:
-    return ", ".join(f"{total:,} {currency}" for currency, total in totals.items()) or "nothing invoiced"
+    return ", ".join(total_in_print(total, currency) for currency, total in totals.items()) or "nothing invoiced"

@@ -35,10 +35,11 @@ _NEWEST_SAMPLE = date(2026, 11, 22)
 """The day of the latest event under `events/`; it is moved to yesterday, because no document may be dated in the future."""
 _AT_ONCE = 4
 _SOMEBODY_ELSES = "whsec_Zm9yZ2VkIGJ5IHNvbWVib2R5IGVsc2U="
-_POST_TIMEOUT_S = 30
+_POST_TIMEOUT_S = 10
 
 
 _OK = range(200, 300)
+_SENDER_RETRIES = range(500, 600)
 
 
 class RefusedError(Exception):
@@ -116,8 +117,8 @@ class Player:
         body = self._body(delivery)
         headers = signed_headers(name, body, secret or self.target.secret(name, CONNECTION), int(time.time()))
         url = f"{self.target.webhooks}/webhooks/{name}/{CONNECTION}"
-        answer = httpx.post(url, content=body, headers=headers, timeout=_POST_TIMEOUT_S, trust_env=False)
-        return provider(name).translate(body, CONNECTION, {}), answer.status_code
+        status = wait_for(f"an answer to {delivery.sample}", lambda: _answer(url, body, headers), seconds=self.patience_s)
+        return provider(name).translate(body, CONNECTION, {}), status
 
     def _body(self, delivery: Delivery) -> bytes:
         event = json.loads((EVENTS / delivery.sample).read_bytes())
@@ -143,6 +144,15 @@ class Player:
 
 def _identities(played: Played) -> Iterator[str]:
     return (fact.identity for fact in played.translation.facts)
+
+
+def _answer(url: str, body: bytes, headers: dict[str, str]) -> int | None:
+    """The status of the answer; None when the sender must try again, as every provider does after no answer or a 5xx."""
+    try:
+        status = httpx.post(url, content=body, headers=headers, timeout=_POST_TIMEOUT_S, trust_env=False).status_code
+    except httpx.TimeoutException:
+        return None
+    return None if status in _SENDER_RETRIES else status
 
 
 def _interleaved(deliveries: Iterable[tuple[Story, tuple[Delivery, ...]]]) -> list[tuple[Story, Delivery]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tools.target import Target
 
 _UNAUTHORIZED = 401
-_RECORDS = {DocumentKind.PAYMENT: "payment on", DocumentKind.PAYMENT_REMOVAL: "removed from"}
+_RECORDS = {DocumentKind.PAYMENT: ("payment", "recorded"), DocumentKind.PAYMENT_REMOVAL: ("payment", "removed")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,7 @@ class Record:
     """A payment added to an invoice that was there before, or removed from it."""
 
     kind: str
+    status: str
     number: str
     """Of the invoice."""
     amount: Money
@@ -211,7 +212,7 @@ def _records(found: Outcome, fact: Fact) -> Iterator[Record]:
         document = entry.record.document
         if case and document.fact == fact.identity and document.kind in _RECORDS:
             invoice = case.documents[document.refers_to].record
-            yield Record(_RECORDS[document.kind], invoice.number, document.amount)
+            yield Record(*_RECORDS[document.kind], invoice.number, document.amount)
 
 
 def _is_of(document: dict[str, Any], fact: Fact) -> bool:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from tools.explain import in_print
+from tools.explain import in_print, total_in_print
 from tools.milestone.proof import printed_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def print_table(console: Console, rows: Iterable[Row], waited: dict[str, str]) -> None:
     """Event -> document, story by story."""
     table = Table(title="event → document", title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("event")
+    table.add_column("event", no_wrap=True)
     table.add_column("document", no_wrap=True)
     table.add_column("number", no_wrap=True)
     table.add_column("total", justify="right", no_wrap=True)
@@ -48,7 +48,7 @@ def _add(table: Table, row: Row, waited: dict[str, str]) -> None:
     if row.none_because:
         table.add_row(event, "-", "", "", f"[dim]{row.none_because}[/dim]")
     for record in row.records:
-        table.add_row(event, record.kind, record.number, in_print(record.amount), "recorded")
+        table.add_row(event, record.kind, record.number, in_print(record.amount), record.status)
         event = ""
     for document in row.documents:
         after = waited.get(document["metadata"]["fact"])
@@ -62,19 +62,18 @@ def _status(document: dict[str, Any]) -> str:
         return "voided"
     if document["paid_in_full"]:
         return "paid out" if printed_kind(document) == "credit note" else "paid"
-    return f"due {Decimal(document['total_due']):.2f}"
+    return f"due {total_in_print(document['total_due'], document['currency_code'])}"
 
 
 def _total(document: dict[str, Any]) -> str:
-    return f"{Decimal(document['total_with_tax']):,.2f} {document['currency_code']}"
+    return total_in_print(document["total_with_tax"], document["currency_code"])
 
 
 def print_reconciliation(console: Console, found: Outcome, checks: Sequence[Check], seconds: float | None) -> None:
     """The comparison of ledger and API, every check that failed, and the verdict."""
     for result in found.reconciliations:
         console.print(_line(result), soft_wrap=True)
-    received = ", ".join(f"{total:,.2f} {currency}" for currency, total in sorted(found.received.items()))
-    console.print(f"payments recorded on invoices: {received or 'none'}")
+    console.print(f"payments recorded on invoices: {_totals(found.received)}")
     if seconds is not None:
         console.print(f"a payment becomes a document in {seconds * 1000:.0f} ms (median, one at a time)")
     failed = [check for check in checks if not check.passed]
@@ -86,13 +85,15 @@ def print_reconciliation(console: Console, found: Outcome, checks: Sequence[Chec
 
 
 def _line(result: Reconciliation) -> str:
-    totals = ", ".join(f"{total:,.2f} {currency}" for currency, total in result.invoiced.items())
-    residual = ", ".join(f"{total:,.2f} {currency}" for currency, total in result.residual.items())
     verdict = "[green]agree[/green]" if result.agrees else f"[red]differ ({len(result.differences)})[/red]"
     return (
         f"{result.business_customer}: {result.documents_checked} documents planned and held {verdict};"
-        f" invoiced less credited {totals}; residual {residual}"
+        f" invoiced less credited {_totals(result.invoiced)}; residual {_totals(result.residual)}"
     )
+
+
+def _totals(totals: Mapping[str, Decimal]) -> str:
+    return ", ".join(total_in_print(total, currency) for currency, total in sorted(totals.items())) or "none"
 
 
 def write_run(path: Path, rows: Iterable[Row], checks: Sequence[Check], details: dict[str, Any]) -> None:
@@ -120,7 +121,7 @@ def _event(row: Row) -> dict[str, Any]:
         "answer": row.played.status,
         "facts": [fact.identity for fact in translation.facts],
         "documents": [document["number"] for document in row.documents],
-        "payment_records": [f"{record.kind} {record.number}" for record in row.records],
+        "payment_records": [f"{record.kind} {record.status}: {record.number}" for record in row.records],
         "none_because": row.none_because or None,
     }
 

@@ -65,7 +65,7 @@ def _credit_note(value: int, currency: str = "EUR") -> Expected:
     return Expected("credit_note", Money(value, currency))
 
 
-REGISTERING = Story("A business customer is registered and gets its entity", ((_platform("business_customer.created"),),))
+REGISTERING = Story("Business customer registered, entity created", ((_platform("business_customer.created"),),))
 """The owner of most stories, registered before anything else."""
 
 FORGED = _platform("payment.succeeded", event="evt_forged", payment_id="pay_forged")
@@ -73,7 +73,7 @@ FORGED = _platform("payment.succeeded", event="evt_forged", payment_id="pay_forg
 
 _PLATFORM_STORIES = (
     Story(
-        "A card payment, reported three times; a partial refund, twice; its payout",
+        "Card payment told three times, refunded in part, paid out",
         (
             (_platform("payment.succeeded"), _platform("payment.succeeded.reported-again"), _platform("payment.succeeded")),
             (_platform("refund.succeeded.partial"), _platform("payout.paid"), _platform("refund.succeeded.partial")),
@@ -81,7 +81,7 @@ _PLATFORM_STORIES = (
         (_invoice(12345), _credit_note(2445)),
     ),
     Story(
-        "A refund before its payment; later the refund fails",
+        "Refund before its payment; later the refund fails",
         (
             (_platform("refund.succeeded.before-its-payment"),),
             (_platform("payment.succeeded.after-its-refund"),),
@@ -91,7 +91,7 @@ _PLATFORM_STORIES = (
         waits_first=(AWAITS_PAYMENT,),
     ),
     Story(
-        "A dispute lost before anyone heard of it or of its payment",
+        "Dispute lost before its payment is known",
         (
             (_platform("dispute.lost"), _platform("dispute.opened")),
             (_platform("payment.succeeded.disputed-and-lost"),),
@@ -100,7 +100,7 @@ _PLATFORM_STORIES = (
         waits_first=(AWAITS_PAYMENT,),
     ),
     Story(
-        "A dispute won",
+        "Dispute won",
         (
             (
                 _platform("dispute.won"),
@@ -117,7 +117,7 @@ _PLATFORM_STORIES = (
         (_invoice(1990),),
     ),
     Story(
-        "A dispute lost, then won",
+        "Dispute lost, then won",
         (
             (
                 _platform("payment.succeeded.disputed-and-lost", event="evt_paid_2001", payment_id="pay_2001"),
@@ -136,7 +136,7 @@ _PLATFORM_STORIES = (
         (_invoice(8800), _credit_note(8800), _invoice(8800)),
     ),
     Story(
-        "A refund, then a dispute about all of the payment",
+        "Refund, then a dispute about the whole payment",
         (
             (
                 _platform("payment.succeeded.disputed-and-lost", event="evt_paid_2002", payment_id="pay_2002"),
@@ -147,10 +147,10 @@ _PLATFORM_STORIES = (
         (_invoice(8800), _credit_note(2445), _credit_note(6355)),
         findings=("returned_more_than_paid",),
     ),
-    Story("A payment that failed", ((_platform("payment.failed"),),)),
-    Story("A payment authorized only", ((_platform("payment.authorized"),),)),
+    Story("Payment that failed", ((_platform("payment.failed"),),)),
+    Story("Payment authorized only", ((_platform("payment.authorized"),),)),
     Story(
-        "A direct debit that fails after it had succeeded",
+        "Direct debit that fails after it had succeeded",
         (
             (
                 _platform(
@@ -171,12 +171,12 @@ _PLATFORM_STORIES = (
         findings=("payment_failed_after_success",),
     ),
     Story(
-        "A renewal, then its payment",
+        "Renewal, then its payment",
         ((_platform("subscription.renewed"), _platform("subscription.renewed")), (_platform("payment.succeeded.of-renewal"),)),
         (_invoice(1500),),
     ),
     Story(
-        "A payment, then the renewal it is for",
+        "Payment, then the renewal it is for",
         (
             (_platform("payment.succeeded.of-renewal", event="evt_paid_2004", payment_id="pay_2004", invoice_id="bill_2004"),),
             (_platform("subscription.renewed", event="evt_renewed_2004", invoice_id="bill_2004"),),
@@ -185,7 +185,7 @@ _PLATFORM_STORIES = (
         waits_first=(AWAITS_RENEWAL,),
     ),
     Story(
-        "Two captures, the second one first; the whole payment afterwards",
+        "Two captures, the second first, then the whole payment",
         (
             (
                 _platform("payment.captured.second"),
@@ -253,7 +253,7 @@ _PLATFORM_STORIES = (
 
 _STRIPE_STORIES = (
     Story(
-        "Stripe: a refund, its charge and its payment, in the wrong order and twice",
+        "Stripe: refund, charge and payment, out of order and twice",
         (
             (
                 _stripe("refund.updated"),
@@ -267,7 +267,7 @@ _STRIPE_STORIES = (
         (_invoice(4990), _credit_note(1000)),
     ),
     Story(
-        "Stripe: a dispute lost",
+        "Stripe: dispute lost",
         (
             (
                 _stripe("charge.dispute.closed.lost"),
@@ -278,18 +278,18 @@ _STRIPE_STORIES = (
         (_invoice(7200), _credit_note(7200)),
     ),
     Story(
-        "Stripe: a dispute won",
+        "Stripe: dispute won",
         ((_stripe("charge.dispute.closed.won"), _stripe("payment_intent.succeeded.disputed-and-won")),),
         (_invoice(3100),),
     ),
-    Story("Stripe: a failed payment", ((_stripe("payment_intent.payment_failed"), _stripe("payment_intent.payment_failed")),)),
+    Story("Stripe: payment that failed", ((_stripe("payment_intent.payment_failed"), _stripe("payment_intent.payment_failed")),)),
     Story(
-        "Stripe: a renewal, API version 2020-08-27",
+        "Stripe: renewal, API version 2020-08-27",
         ((_stripe("payment_intent.succeeded.renewal-2020-08-27"), _stripe("invoice.paid.renewal-2020-08-27")),),
         (_invoice(1900),),
     ),
     Story(
-        "Stripe: a renewal, API version 2025-03-31, whose payment is named later",
+        "Stripe: renewal whose payment is named later, 2025-03-31",
         (
             (_stripe("invoice.paid.renewal-basil"),),
             (_stripe("invoice_payment.paid.renewal-basil"),),
@@ -299,7 +299,7 @@ _STRIPE_STORIES = (
         waits_first=(AWAITS_NAME,),
     ),
     Story(
-        "Stripe: refunds as running totals, API version 2022-11-15, the later total first",
+        "Stripe: refunds as running totals, the later one first",
         (
             (_stripe("charge.refunded.2022-11-15.second"),),
             (_stripe("charge.refunded.2022-11-15.first"), _stripe("charge.succeeded.2022-11-15")),
@@ -308,13 +308,13 @@ _STRIPE_STORIES = (
         waits_first=(AWAITS_PAYMENT,),
     ),
     Story(
-        "Stripe: a part captured, then the rest",
+        "Stripe: part captured, then the rest",
         ((_stripe("charge.captured.first"),), (_stripe("payment_intent.succeeded.captured-in-full"),)),
         (_invoice(5000), _invoice(4000)),
     ),
     Story("Stripe: yen", ((_stripe("payment_intent.succeeded.jpy"),),), (_invoice(8000, "JPY"),)),
     Story(
-        "Stripe: a connected account that nobody has registered yet",
+        "Stripe: account that nobody has registered yet",
         ((_stripe("payment_intent.succeeded.connect"),), (_platform("business_customer.created.connect"),)),
         (_invoice(6500),),
         waits_first=(AWAITS_REGISTRATION,),
@@ -329,7 +329,7 @@ STORIES = _PLATFORM_STORIES + _STRIPE_STORIES
 """Everything that is played after the registration, round by round."""
 
 ONE_BY_ONE = Story(
-    "Payments one at a time, to measure how long a document takes",
+    "Payments one at a time, to measure how long they take",
     (tuple(_platform("payment.succeeded.jpy", event=f"evt_timed_{n}", payment_id=f"pay_timed_{n}") for n in range(1, 8)),),
     (_invoice(12000, "JPY"),) * 7,
 )
