@@ -152,9 +152,8 @@ def _yesterday() -> datetime:
 def stack() -> Iterator[Stack]:
     """The stack, with one business customer registered."""
     try:
-        with sandbox() as server, _local_stack(server) as local:
-            described = {"webhooks": local.webhooks_url, "aws_endpoint_url": local.aws_endpoint_url, "stack": local.stack_name}
-            stack = Stack(local, server, local_target(described))
+        with sandbox() as server, _local_stack(server) as local, local_target(local.description) as target:
+            stack = Stack(local, server, target)
             accounts = [{"provider": "stripe", "account": ACCOUNT}]
             registration = {"business_customer": CUSTOMER, "name": "End to End GmbH", "country": "DE", "accounts": accounts}
             assert stack.platform("business_customer.created", registration).is_success

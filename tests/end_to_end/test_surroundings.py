@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 pytestmark = ON_THE_STACK
 
 
-def _as(stack: Stack, function: str, service: str) -> Any:
+@contextmanager
+def _as(stack: Stack, function: str, service: str) -> Iterator[Any]:
     """A client with the permissions of a function."""
-    role = stack.local.client("lambda").get_function_configuration(FunctionName=f"{stack.local.stack_name}-{function}")["Role"]
-    credentials = stack.local.client("sts").assume_role(RoleArn=role, RoleSessionName="end-to-end")["Credentials"]
+    role = stack.target.client("lambda").get_function_configuration(FunctionName=f"{stack.local.stack_name}-{function}")["Role"]
+    credentials = stack.target.client("sts").assume_role(RoleArn=role, RoleSessionName="end-to-end")["Credentials"]
     session: Any = boto3.Session(
         credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region_name="us-east-1"
     )
-    return session.client(service, endpoint_url=stack.local.aws_endpoint_url)
+    with closing(session.client(service, endpoint_url=stack.local.aws_endpoint_url)) as client:
+        yield client
 
 
 def test_functions_may_do_only_what_they_must(stack: Stack) -> None:
@@ -51,7 +53,7 @@ def test_functions_may_do_only_what_they_must(stack: Stack) -> None:
 def quittance(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Run the command line where this stack is the local one; gives its output."""
     monkeypatch.chdir(tmp_path)
-    stack.local.write_local_json(tmp_path / LOCAL_DESCRIPTION)
+    stack.local.write_local_json(tmp_path / LOCAL_DESCRIPTION.parent)
 
     def run(*arguments: str) -> str:
         result = CliRunner().invoke(app, list(arguments))
