@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,11 +38,6 @@ class InvoicingServer:
     is_embedded: bool
 
 
-def exit_on_sigterm() -> None:
-    """Let SIGTERM unwind like Ctrl-C does, so that what was started is stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-
 @contextmanager
 def invoicing_server() -> Iterator[InvoicingServer]:
     """The server of `SPACE_INVOICES_BASE_URL` and `SPACE_INVOICES_API_KEY`, or a sandbox that lasts as long as the block.
@@ -72,6 +66,7 @@ def sandbox(*options: str) -> Iterator[InvoicingServer]:
     with log.open("w") as output, process_group(command, env=dict(os.environ), output=output, cwd=ROOT) as process:
         url = wait_for("the sandbox to start", lambda: _announced(process, log), seconds=_START_TIMEOUT_S)
         yield InvoicingServer(url, api_key, is_embedded=True)
+    log.unlink()
 
 
 def _announced(process: subprocess.Popen[bytes], log: Path) -> str | None:

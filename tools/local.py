@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools.invoicing_server import InvoicingServerError, exit_on_sigterm, invoicing_server
+from tools.invoicing_server import InvoicingServerError, invoicing_server
 from tools.local_stack import LocalStack, LocalStackError
+from tools.signals import unwind_when_stopped
 from tools.target import LOCAL_DESCRIPTION
 from tools.waiting import WaitedTooLongError
 
@@ -27,26 +28,33 @@ DEFAULT_PORT = 3000
 def main() -> int:
     """Serve until interrupted. Returns 0 when it was asked to stop, 1 when it could not start."""
     console = Console(highlight=False)
-    exit_on_sigterm()
+    unwind_when_stopped()
     try:
         with (
             invoicing_server() as server,
             LocalStack(
                 space_invoices_url=server.url,
                 space_invoices_api_key=server.api_key,
-                port=int(os.environ.get("QUITTANCE_PORT") or DEFAULT_PORT),
+                port=_port(),
                 progress=console.print,
             ) as stack,
         ):
             stack.write_local_json()
             _introduce(console, stack, server)
             signal.pause()
-    except (LocalStackError, InvoicingServerError, WaitedTooLongError, ValueError) as error:
+    except (LocalStackError, InvoicingServerError, WaitedTooLongError) as error:
         console.print(f"[bold red]FAILED[/bold red]: {error}", soft_wrap=True)
         return 1
     except (KeyboardInterrupt, SystemExit):
         console.print("stopped")
     return 0
+
+
+def _port() -> int:
+    asked = os.environ.get("QUITTANCE_PORT") or str(DEFAULT_PORT)
+    if not asked.isdecimal():
+        raise LocalStackError(f"QUITTANCE_PORT is no port: {asked}")
+    return int(asked)
 
 
 def _introduce(console: Console, stack: LocalStack, server: InvoicingServer) -> None:
@@ -58,7 +66,7 @@ def _introduce(console: Console, stack: LocalStack, server: InvoicingServer) -> 
         f"  AWS emulator     {stack.aws_endpoint_url}\n"
         f"  invoicing API    {server.url} ({kind})\n"
         f"  everything else  {LOCAL_DESCRIPTION}\n"
-        "  try              quittance send events/platform/{business_customer.created,payment.succeeded}.json\n"
+        "  try              .venv/bin/quittance send events/platform/{business_customer.created,payment.succeeded}.json\n"
         "Ctrl-C stops it.",
         soft_wrap=True,
     )

@@ -12,15 +12,18 @@ from quittance.reconcile import Reconciliation, compare
 from quittance.registration import read_customer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from quittance.ledger import CaseFile
     from quittance.space_invoices import SpaceInvoices
     from tools.ledger_view import LedgerView
 
 
-def reconciled(view: LedgerView, api: SpaceInvoices) -> list[Reconciliation]:
-    """Every business customer that has an entity, compared, in the order of their ids."""
+def reconciled(view: LedgerView, documents_of: Callable[[str], Iterable[dict[str, Any]]]) -> list[Reconciliation]:
+    """Every business customer that has an entity, compared, in the order of their ids.
+
+    `documents_of` gives the documents an entity holds, as `held` does.
+    """
     cases: dict[str, list[CaseFile]] = defaultdict(list)
     for case in view.cases():
         if customer := view.customer_of(case):
@@ -29,7 +32,7 @@ def reconciled(view: LedgerView, api: SpaceInvoices) -> list[Reconciliation]:
     for customer_id, entity_id in sorted(view.entities().items()):
         customer = read_customer(view.table, customer_id)
         if customer:
-            results.append(compare(customer, cases[customer_id], held(api, entity_id)))
+            results.append(compare(customer, cases[customer_id], documents_of(entity_id)))
     return results
 
 

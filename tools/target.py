@@ -6,24 +6,45 @@ Everything but the address of the local stack is read from CloudFormation, so bo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
+import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quittance.space_invoices import SpaceInvoices
+from quittance.space_invoices import RATE_LIMIT_PAUSE_S, SpaceInvoices
 from tools.ledger_view import LedgerView
+from tools.local_stack import LocalStack
 from tools.local_stack.emulator import CREDENTIALS
 
 LOCAL_DESCRIPTION = Path("build") / "local.json"
 """Where a running local stack says how to reach it, relative to the repository root."""
 
 
+_MOST_WAITS = 5
+
+
 class TargetError(Exception):
     """The stack cannot do what is asked of it. The message is one line for the person at the terminal."""
+
+
+class PatientTransport(httpx.HTTPTransport):
+    """HTTP for somebody who has time: where the server says when to come back, that is awaited. For reads only."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer, or the last of a few that say to come back later."""
+        answer = super().handle_request(request)
+        for _ in range(_MOST_WAITS):
+            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                break
+            answer.close()
+            time.sleep(int(answer.headers.get("Retry-After", RATE_LIMIT_PAUSE_S)))
+            answer = super().handle_request(request)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +56,36 @@ class QueuePair:
     dead_letters_url: str
 
 
-@dataclass(frozen=True)
 class Target:
-    """One stack, by the clients and names that reach it. Nothing is asked before it is needed."""
+    """One stack, by the clients and names that reach it. Nothing is asked before it is needed; the `with` block closes it."""
 
-    stack: str
-    session: Any
-    endpoint_url: str | None = None
-    local: dict[str, Any] = field(default_factory=dict, repr=False)
-    """The description of the local stack, secrets included; empty for a deployed one."""
+    def __init__(self, stack: str, session: Any, *, endpoint_url: str | None = None, webhooks: str | None = None) -> None:  # noqa: ANN401
+        """`session` is a boto3 session of the stack's account; an `endpoint_url` and `webhooks` are those of a local stack."""
+        self.stack = stack
+        self._session = session
+        self._endpoint_url = endpoint_url
+        self._webhooks = webhooks
+        self._clients: dict[str, Any] = {}
+        self._transport = PatientTransport()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._transport.close()
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-        """A boto3 client for the stack's account."""
-        return self.session.client(service, endpoint_url=self.endpoint_url)
+        """The boto3 client of a service in the stack's account."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url)
+        return self._clients[service]
 
     @cached_property
     def webhooks(self) -> str:
         """Base URL of the webhooks, without a slash at its end."""
-        return str(self.local.get("webhooks") or self.output("WebhooksUrl")).rstrip("/")
+        return (self._webhooks or self.output("WebhooksUrl")).rstrip("/")
 
     @cached_property
     def ledger(self) -> LedgerView:
@@ -67,7 +100,7 @@ class Target:
     @cached_property
     def space_invoices(self) -> SpaceInvoices:
         """The invoicing API as the stack itself uses it."""
-        return SpaceInvoices(self._parameter("SpaceInvoicesBaseUrl"), lambda: self._api_key)
+        return SpaceInvoices(self._parameter("SpaceInvoicesBaseUrl"), lambda: self._api_key, transport=self._transport)
 
     def secret(self, provider: str, connection: str) -> str:
         """The secret with which deliveries on this connection are signed. Raises `TargetError` if there is none."""
@@ -116,20 +149,22 @@ def chosen(stack: str | None) -> Target:
         raise TargetError(
             "no local stack is running here: start one with `make local`, or name a deployed one with --stack"
         ) from None
-    return local_target(local)
+    return local_target(local["stack"], local["aws_endpoint_url"], local["webhooks"])
 
 
-def local_target(local: dict[str, Any]) -> Target:
-    """The local stack that this description (as in `build/local.json`) tells how to reach."""
-    return Target(local["stack"], _emulator_session(), local["aws_endpoint_url"], local)
+def target_of(stack: LocalStack) -> Target:
+    """The local stack that this process runs."""
+    return local_target(stack.stack_name, stack.aws_endpoint_url, stack.webhooks_url)
 
 
-def _emulator_session() -> boto3.Session:
-    return boto3.Session(
+def local_target(stack: str, endpoint_url: str, webhooks: str) -> Target:
+    """The stack of this name in the emulator at `endpoint_url`."""
+    session = boto3.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name=CREDENTIALS["AWS_REGION"],
     )
+    return Target(stack, session, endpoint_url=endpoint_url, webhooks=webhooks)
 
 
 def _pair(sqs: Any, function: str, url: str) -> QueuePair:  # noqa: ANN401 - boto3 makes its clients at run time

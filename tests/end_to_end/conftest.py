@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from quittance.documents import DocumentState
 from tools.invoicing_server import sandbox
 from tools.local_stack import LocalStack, LocalStackError
-from tools.target import Target, local_target
+from tools.target import Target, target_of
 from tools.traffic import wait_until_done
 from tools.waiting import wait_for
 
@@ -152,7 +152,7 @@ def _yesterday() -> datetime:
 def stack() -> Iterator[Stack]:
     """The stack, with one business customer registered."""
     try:
-        with sandbox() as server, _local_stack(server) as local, local_target(local.description) as target:
+        with sandbox() as server, _local_stack(server) as local, target_of(local) as target:
             stack = Stack(local, server, target)
             accounts = [{"provider": "stripe", "account": ACCOUNT}]
             registration = {"business_customer": CUSTOMER, "name": "End to End GmbH", "country": "DE", "accounts": accounts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,7 +16,7 @@ from tools.cli import app
 from tools.target import LOCAL_DESCRIPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = ON_THE_STACK
@@ -35,18 +36,23 @@ def _as(stack: Stack, function: str, service: str) -> Iterator[Any]:
 
 def test_functions_may_do_only_what_they_must(stack: Stack) -> None:
     table, key = stack.target.output("TableName"), {"pk": {"S": "x"}, "sk": {"S": "x"}}
-    assert _as(stack, "PaymentSucceeded", "dynamodb").get_item(TableName=table, Key=key)
-    secret = "/quittance/local/connections/platform/default/secret"
-    api_key = "/quittance/local/space-invoices/api-key"
-    forbidden: list[Callable[[], Any]] = [
-        lambda: _as(stack, "Ingest", "dynamodb").get_item(TableName=table, Key=key),
-        lambda: _as(stack, "Ingest", "ssm").get_parameter(Name=api_key, WithDecryption=True),
-        lambda: _as(stack, "PaymentSucceeded", "ssm").get_parameter(Name=secret, WithDecryption=True),
-        lambda: _as(stack, "PaymentSucceeded", "dynamodb").delete_table(TableName=table),
-    ]
-    for call in forbidden:
-        with pytest.raises(ClientError, match=r"AccessDenied|not authorized"):
-            call()
+    secret, api_key = (f"/quittance/local/{name}" for name in ("connections/platform/default/secret", "space-invoices/api-key"))
+    with _as(stack, "PaymentSucceeded", "dynamodb") as dynamodb:
+        assert dynamodb.get_item(TableName=table, Key=key)
+        _must_not(dynamodb.delete_table, TableName=table)
+    with _as(stack, "PaymentSucceeded", "ssm") as ssm:
+        assert ssm.get_parameter(Name=api_key, WithDecryption=True)
+        _must_not(ssm.get_parameter, Name=secret, WithDecryption=True)
+    with _as(stack, "Ingest", "ssm") as ssm:
+        assert ssm.get_parameter(Name=secret, WithDecryption=True)
+        _must_not(ssm.get_parameter, Name=api_key, WithDecryption=True)
+    with _as(stack, "Ingest", "dynamodb") as dynamodb:
+        _must_not(dynamodb.get_item, TableName=table, Key=key)
+
+
+def _must_not(call: Callable[..., Any], **arguments: Any) -> None:
+    with pytest.raises(ClientError, match=r"AccessDenied|not authorized"):
+        call(**arguments)
 
 
 @pytest.fixture

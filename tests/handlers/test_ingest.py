@@ -86,10 +86,12 @@ INTENT = body_of("stripe", "payment_intent.succeeded")
 # --- what is accepted
 
 
-@pytest.mark.parametrize(
-    "file",
-    sorted(str(path.relative_to(ROOT / "events")) for name in provider_names() for path in (ROOT / "events" / name).glob("*.json")),
+SAMPLES = sorted(
+    str(path.relative_to(ROOT / "events")) for name in provider_names() for path in (ROOT / "events" / name).glob("*.json")
 )
+
+
+@pytest.mark.parametrize("file", SAMPLES)
 def test_every_sample_reaches_the_queue_of_its_function(ingest: ModuleType, cloud: Cloud, file: str) -> None:
     name, body = Path(file).parent.name, (ROOT / "events" / file).read_bytes()
     assert answer(ingest, request(name, body)) == (200, {"received": True})

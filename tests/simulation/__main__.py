@@ -1,8 +1,10 @@
+# ruff: noqa: T201 - it talks to a person at a terminal
 """`python -m tests.simulation --seeds N --first K`: N histories; a failing one is printed, shortened and traced."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import sys
@@ -10,13 +12,15 @@ import time
 from collections import Counter
 from typing import NamedTuple
 
-from tests.simulation import faults
+from tests.simulation import faults, scenarios
 from tests.simulation.generate import history
 from tests.simulation.shrink import shortest
-from tests.simulation.simulate import simulate
+from tests.simulation.simulate import calls_of, simulate
 
 SHOWN_MAX = 3
 CHUNK = 100
+PAIRED_BELOW = 4
+"""Stories of so many facts have too many pairs of calls to try all of them."""
 
 
 class Tally(NamedTuple):
@@ -30,6 +34,8 @@ class Tally(NamedTuple):
 
 def main() -> int:
     options = _options()
+    if options.exhaustive:
+        return _exhaustive(options.jobs)
     enabled = _enabled(options.faults)
     began = time.monotonic()
     chunks = [
@@ -50,16 +56,44 @@ def main() -> int:
     took = time.monotonic() - began
     for kind, count in sorted(injected.items()):
         print(f"{count:>9} x {kind}")
-    print(f"{deliveries} deliveries, {calls} calls, {sum(injected.values())} faults injected, {options.seeds / max(took, 0.001):.0f} histories/s")
+    rate = f"{options.seeds / max(took, 0.001):.0f} histories/s"
+    print(f"{deliveries} deliveries, {calls} calls, {sum(injected.values())} faults injected, {rate}")
     print(f"{options.seeds} histories, {len(failures)} violations")
     return 1 if failures else 0
+
+
+def _exhaustive(jobs: int) -> int:
+    """Every small case, completely; the pairs of deaths of every story that has few calls."""
+    with multiprocessing.Pool(jobs) as pool:
+        results = list(pool.imap_unordered(_exhaust, scenarios.STORIES, chunksize=1))
+    failures = [failure for _, found in results for failure in found]
+    for failure in failures[:SHOWN_MAX]:
+        print(failure, end="\n\n")
+    print(f"{sum(count for count, _ in results)} histories, {len(failures)} violations")
+    return 1 if failures else 0
+
+
+def _exhaust(story: str) -> tuple[int, list[str]]:
+    count, failures = 0, []
+    plain = next(iter(scenarios.variants(story).values()))
+    paired = scenarios.pairs_of_deaths(plain, calls_of) if len(scenarios.STORIES[story]) < PAIRED_BELOW else ()
+    for one in itertools.chain(scenarios.everything(story, calls_of), paired):
+        count += 1
+        if violation := simulate(one).violation:
+            failures.append(f"{story}: {violation}\n  {one}")
+    return count, failures
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many histories")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
-    parser.add_argument("--faults", default="all", help=f"'all', 'none', names, or names to leave out as -name, with commas: {', '.join(sorted(faults.ALL))}")
+    parser.add_argument(
+        "--faults",
+        default="all",
+        help=f"'all', 'none', names, or names to leave out as -name, with commas: {', '.join(sorted(faults.ALL))}",
+    )
+    parser.add_argument("--exhaustive", action="store_true", help="instead of seeds: every small case, completely")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--trace", action="store_true", help="print the trace of the first seed and stop")
     options = parser.parse_args()

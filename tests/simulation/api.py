@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 READ_TIMEOUT_S = 10.0
 DOCUMENTS_MAX = 120
 """More than any history calls for."""
-_STATUS_OF = {"rate-limited": 429, "server-error": 500, "unavailable": 503, "error-after-commit": 500, "unavailable-after-commit": 503}
+_STATUS_OF = {
+    "rate-limited": 429,
+    "server-error": 500,
+    "unavailable": 503,
+    "error-after-commit": 500,
+    "unavailable-after-commit": 503,
+}
 _MUTATIONS = frozenset({"POST", "PATCH", "DELETE"})
 
 
 class _Headers(dict[str, str]):
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, name: str, default: Any = None) -> Any:
         return super().get(name.lower(), default)
 
 
@@ -41,7 +47,7 @@ class _Answer:
 
     @property
     def is_success(self) -> bool:
-        return 200 <= self.status_code < 300  # noqa: PLR2004 - HTTP
+        return 200 <= self.status_code < 300
 
 
 class SimulatedApi:
@@ -56,7 +62,7 @@ class SimulatedApi:
         self._bodies: dict[tuple[str, ...], bytes] = {}
         self._seen: dict[str, int] = {}
 
-    def request(  # noqa: PLR0913 - httpx's signature
+    def request(
         self,
         method: str,
         path: str,
@@ -140,7 +146,9 @@ class SimulatedApi:
         self._require(len(keys) == 1 and None not in keys, "the idempotency headers differ or are missing")
         self._require(("x-entity-id" in request.headers) != (request.path == "/entities"), "entity header")
         (key,) = keys
-        self._require_same(("key", str(key)), request.method.encode() + request.path.encode() + request.body, "a key was used for two requests")
+        self._require_same(
+            ("key", str(key)), request.method.encode() + request.path.encode() + request.body, "a key was used for two requests"
+        )
         if request.method == "POST" and request.path != "/entities":
             name = _document_name(request)
             self._require(name not in self.refused, f"asked again for what was refused: {name}")
@@ -150,7 +158,7 @@ class SimulatedApi:
         self._require(self._bodies.setdefault(name, body) == body, f"{complaint}: {name}")
 
     @staticmethod
-    def _require(holds: bool, complaint: str) -> None:  # noqa: FBT001 - an assertion
+    def _require(holds: bool, complaint: str) -> None:
         if not holds:
             raise Violation(complaint)
 
@@ -159,7 +167,7 @@ class SimulatedApi:
     @property
     def books(self) -> dict[str, Any]:
         """The books of all entities, by entity id."""
-        return dict(self.sandbox._worlds["sandbox"].books)  # noqa: SLF001 - the truth itself, without a request
+        return dict(self.sandbox._worlds["sandbox"].books)
 
     def check_step(self) -> None:
         """No document twice, and never more credited, paid or invoiced than there is. Looks only at books that have changed."""

@@ -108,7 +108,9 @@ def _check_payment(expected: Expected, owner: Owner | None, ledger: _LedgerView,
     require(expected.identities == set(case.facts), f"{what}: facts {expected.identities ^ set(case.facts)} are lost or invented")
     held = documents.of(expected, owner)
     if any(provider == expected.provider and payment in expected.names for provider, payment, _ in world.api.refused):
-        require(any(item["code"] == "document_refused" for item in case.findings.values()), f"{what}: a refusal nobody is told of")
+        require(
+            any(item["code"] == "document_refused" for item in case.findings.values()), f"{what}: a refusal nobody is told of"
+        )
         return
     sold = _check_amounts(expected, held, what)
     _check_case(expected, case, sold, what)
@@ -143,10 +145,15 @@ def _check_amounts(expected: Expected, held: list[tuple[DocumentKind, dict[str, 
     for subject, amount in by_subject.items():
         level = expected.levels.get(subject, 0)
         exact = sum(expected.levels.values()) <= sold and not expected.is_pooled
-        require(0 <= amount, f"{what}: {subject} stands at {amount}")
-        require(amount == level if exact else amount <= level or expected.is_pooled, f"{what}: {subject} stands at {amount}, expected {level}")
+        require(amount >= 0, f"{what}: {subject} stands at {amount}")
+        require(
+            amount == level if exact else amount <= level or expected.is_pooled,
+            f"{what}: {subject} stands at {amount}, expected {level}",
+        )
     received = sum(minor(one["total_paid"]) for one in sales) - sum(minor(one["total_paid"]) for one in doubled)
-    require(expected.received is None or received in expected.received, f"{what}: received {received}, expected {expected.received}")
+    require(
+        expected.received is None or received in expected.received, f"{what}: received {received}, expected {expected.received}"
+    )
     for one in corrections:
         require(one["total_paid"] == one["total_with_tax"], f"{what}: {one['number']} is a correction without its money")
     return sold
@@ -167,16 +174,22 @@ def _check_case(expected: Expected, case: CaseFile, sold: int, what: str) -> Non
     require(standing == expected.findings_given(sold), f"{what}: findings {standing}, expected {expected.findings_given(sold)}")
     conflicts = {item["subject"] for item in case.findings.values() if item["code"] == "conflict"}
     for identity in expected.contradicted:
-        require(any(subject.startswith(identity) for subject in conflicts), f"{what}: {identity} was contradicted without a finding")
+        require(
+            any(subject.startswith(identity) for subject in conflicts), f"{what}: {identity} was contradicted without a finding"
+        )
     require(bool(conflicts) == bool(expected.contradicted), f"{what}: conflicts {conflicts}")
 
 
 def _check_explained(one: dict[str, Any], case: CaseFile, owner: Owner | None, world: World) -> None:
     metadata, number = one["metadata"], one["number"]
     require(all(metadata.get(name) for name in _METADATA), f"{number} does not explain itself: {metadata}")
-    reports = [(d, f) for d in world.history.deliveries for f in d.facts if f.identity == metadata["fact"] and f.account == case.account]
+    reports = [
+        (d, f) for d in world.history.deliveries for f in d.facts if f.identity == metadata["fact"] and f.account == case.account
+    ]
     require(reports, f"{number} names a fact that nobody reported: {metadata['fact']}")
-    require(metadata["event_id"] in {delivery.event_id for delivery, _ in reports}, f"{number} names an event that did not report it")
+    require(
+        metadata["event_id"] in {delivery.event_id for delivery, _ in reports}, f"{number} names an event that did not report it"
+    )
     assert owner
     days = {local_day(fact.occurred_at, owner.zone) for _, fact in reports}
     require(one["date"][:10] in days, f"{number} is dated {one['date'][:10]}, not {sorted(days)}")

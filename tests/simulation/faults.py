@@ -40,7 +40,16 @@ SETTINGS = frozenset({"crowd", "refusal", "bundle", "idempotency", "calendar", "
 ALL = frozenset(CALL_FAULTS) | DELIVERY_FAULTS | SETTINGS
 UNANSWERABLE = frozenset({"slow-commit", "look-up-lag"})
 """What cannot be survived where the API ignores idempotency keys: then only an up-to-date look-up can tell what exists."""
-_REACH = {"table.read": 6, "table.commit": 5, "api.create": 2, "api.list": 1, "api.delete": 1, "queue.send": 2, "queue.hide": 1, "queue.delete": 2}
+_REACH = {
+    "table.read": 6,
+    "table.commit": 5,
+    "api.create": 2,
+    "api.list": 1,
+    "api.delete": 1,
+    "queue.send": 2,
+    "queue.hide": 1,
+    "queue.delete": 2,
+}
 """About how many calls of each kind one delivery causes: faults are drawn among so many."""
 
 
@@ -80,7 +89,9 @@ def disturb_deliveries(random: Random, deliveries: list[Delivery], enabled: froz
     if "delay" in enabled and random.random() < 0.5:
         deliveries = [replace(one, at=one.at + random.choice((0, 0, 1, 30, HOUR, 30 * HOUR))) for one in deliveries]
     if "drop" in enabled:
-        deliveries = [replace(one, at=one.at + random.choice((60, 7200))) if random.random() < 0.05 else one for one in deliveries]
+        deliveries = [
+            replace(one, at=one.at + random.choice((60, 7200))) if random.random() < 0.05 else one for one in deliveries
+        ]
     if "bundle" in enabled and random.random() < 0.5:
         deliveries = _bundled(random, deliveries)
     if "reorder" in enabled and random.random() < 0.5:

@@ -49,7 +49,7 @@ class Instance:
         self.deadline = 0.0
         ledger = Ledger(world.table)
         api = SpaceInvoices("http://api", lambda: "sk_sandbox_simulation")
-        api._made_client = world.api  # type: ignore[assignment]  # noqa: SLF001 - the seam below the client
+        api._made_client = world.api  # type: ignore[assignment]
         self.queues = Queues(world.sqs, URLS)
         self.converger = Converger(
             ledger=ledger,
@@ -60,7 +60,11 @@ class Instance:
             new_token=world.token,
         )
         self.registrar = Registrar(
-            ledger=ledger, api=api, stage="simulation", now=world.seconds, revisit_later=partial(_revisit_later, world, self.queues)
+            ledger=ledger,
+            api=api,
+            stage="simulation",
+            now=world.seconds,
+            revisit_later=partial(_revisit_later, world, self.queues),
         )
         self.connections = Connections(world.parameters, CONNECTIONS, clock=lambda: world.now)
 
@@ -76,12 +80,12 @@ class _Active:
         self._part = part
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: getattr(getattr(running[-1].instance, self._part), name)(*args, **kwargs)
+        return lambda *args, **kwargs: getattr(getattr(running[-1].instance, self._part), name)(*args, **kwargs)  # noqa: PLW0108 - the world of the moment
 
 
 class _WorldPart(_Active):
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: getattr(getattr(running[-1], self._part), name)(*args, **kwargs)
+        return lambda *args, **kwargs: getattr(getattr(running[-1], self._part), name)(*args, **kwargs)  # noqa: PLW0108 - the world of the moment
 
 
 class _Sqs:
@@ -117,10 +121,11 @@ def _count(_metric: str, *, event_type: str, **_labels: str) -> None:
 def load(sources: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]:
     """The handlers by function name. `sources` may replace a piece of text in a function's source, to plant a bug in it."""
     handlers = {}
-    connected = partial(worker.worker_handler, sqs=_Sqs(), count=_count)  # type: ignore[arg-type]
-    parts: dict[str, Any] = {"converger": lambda: _Active("converger"), "registrar": lambda: _Active("registrar")}
-    parts |= {"queues": lambda: _Active("queues"), "table": lambda: _WorldPart("table")}
-    parts |= {"now": lambda: running[-1].seconds(), "timestamp": lambda: running[-1].timestamp()}
+    sqs: Any = _Sqs()
+    connected = partial(worker.worker_handler, sqs=sqs, count=_count)
+    parts: dict[str, Any] = {"converger": partial(_Active, "converger"), "registrar": partial(_Active, "registrar")}
+    parts |= {"queues": partial(_Active, "queues"), "table": partial(_WorldPart, "table")}
+    parts |= {"now": lambda: running[-1].seconds(), "timestamp": lambda: running[-1].timestamp()}  # noqa: PLW0108 - the world of the moment
     environment = {"CONNECTIONS_PATH": CONNECTIONS, "QUEUE_URLS": "{}"}
     with ExitStack() as stack:
         for name, part in parts.items():
@@ -155,7 +160,7 @@ def _module(name: str, replacement: tuple[str, str] | None) -> ModuleType:
 @contextmanager
 def running_in(world: World) -> Iterator[None]:
     """The functions act in `world`, say nothing, and the simulated provider has its route."""
-    routes = providers._MODULES  # noqa: SLF001 - a provider of the simulation's own
+    routes = providers._MODULES
     silent = logging.root.manager.disable
     routes[provider.NAME] = provider.__name__
     logging.disable(logging.CRITICAL)

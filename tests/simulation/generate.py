@@ -104,7 +104,13 @@ def sale(story: Story) -> int:
         story.tell(FactType.PAYMENT_AUTHORIZED, payment_id, total, payment_id=payment_id)
         story.pass_time()
     if story.random.random() < 0.15:
-        story.tell(FactType.PAYMENT_FAILED, payment_id, total, payment_id=payment_id, occurrence="" if story.provider == "platform" else story.id("chx"))
+        story.tell(
+            FactType.PAYMENT_FAILED,
+            payment_id,
+            total,
+            payment_id=payment_id,
+            occurrence="" if story.provider == "platform" else story.id("chx"),
+        )
         story.pass_time()
     _succeed(story, total, payment_id, charge)
     return total
@@ -132,7 +138,13 @@ def captures(story: Story) -> int:
         for part in parts:
             running += part
             story.tell(
-                FactType.PAYMENT_CAPTURED, charge, running, payment_id=payment_id, capture_id=charge, occurrence=str(running), running_total=True
+                FactType.PAYMENT_CAPTURED,
+                charge,
+                running,
+                payment_id=payment_id,
+                capture_id=charge,
+                occurrence=str(running),
+                running_total=True,
             )
             story.pass_time()
     else:
@@ -174,7 +186,15 @@ def renewal(story: Story) -> int:
         awaits = shape != "not a renewal"
         _succeed(story, total, payment_id, charge, invoice_id=invoice_id, awaits_renewal=awaits)
         if shape == "not a renewal" and story.random.random() < 0.5:
-            story.tell(FactType.PAYMENT_SUCCEEDED, payment_id, total, "early", payment_id=payment_id, invoice_id=invoice_id, awaits_renewal=True)
+            story.tell(
+                FactType.PAYMENT_SUCCEEDED,
+                payment_id,
+                total,
+                "early",
+                payment_id=payment_id,
+                invoice_id=invoice_id,
+                awaits_renewal=True,
+            )
     return 0 if shape in {"zero", "never named", "no renewal"} else total
 
 
@@ -216,7 +236,7 @@ def fail_late(story: Story, total: int) -> None:
 
 def refunds(story: Story, total: int) -> int:
     """Up to three refunds, some of which fail; named by the payment or by its charge; one by one, as a running total, or both."""
-    left = int(total * story.random.choice((0.5, 1, 1, 1, 1.7))) or total
+    left = total * story.random.choice((5, 10, 10, 10, 17)) // 10 or total
     named_by = story.id("pay") if story.provider == "platform" else story.random.choice((story.id("pay"), story.id("ch")))
     shape = "single" if story.provider == "platform" else story.random.choice(("single", "single", "running", "both"))
     running = 0
@@ -232,9 +252,10 @@ def refunds(story: Story, total: int) -> int:
                 story.pass_time(DAY)
                 story.tell(FactType.REFUND_FAILED, refund, amount, payment_id=named_by)
         if shape in {"running", "both"}:
+            aliases = () if named_by == story.id("ch") else (story.id("ch"),)
             story.tell(
                 FactType.REFUND_SUCCEEDED, story.id("ch"), running, "charge.refunded", payment_id=named_by,
-                occurrence=str(running), running_total=True, also_known_as=(story.id("ch"),) if named_by != story.id("ch") else (),
+                occurrence=str(running), running_total=True, also_known_as=aliases,
             )  # fmt: skip
         story.pass_time()
     return running
@@ -288,12 +309,13 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
             for number, (fact, event) in enumerate(story.facts)
         ]
     deliveries = faults.disturb_deliveries(random, deliveries, enabled)
-    headers, forgets = ("x-request-id", "idempotency-key"), False
+    headers: tuple[str, ...] = ("x-request-id", "idempotency-key")
+    forgets = False
     if "idempotency" in enabled and random.random() < 0.4:
         headers = random.choice((headers[:1], headers[1:], ()))
         forgets = not headers
     drawn = faults.draw(random, len(deliveries), enabled - faults.UNANSWERABLE if forgets else enabled)
-    if "crowd" in enabled and random.random() < 0.2:
+    if "crowd" in enabled and random.random() < (0.5 if forgets else 0.2):
         drawn += faults.crowd(random, len(deliveries))
     if "refusal" in enabled and random.random() < 0.04:
         drawn += faults.refusals(random, len(deliveries))
@@ -306,10 +328,16 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
         faults=drawn,
         outages=outages if "outage" in enabled and random.random() < 0.1 else (),
         honoured_headers=headers,
-        rotated_at=random.randrange(3 * HOUR) if "rotation" in enabled and random.random() < 0.2 else None,
+        rotated_at=_rotation(random, deliveries) if "rotation" in enabled and random.random() < 0.25 else None,
         receives_max=random.choice((1, 2, 3)) if "dead-letters" in enabled and random.random() < 0.08 else 12,
         shuffled="reorder" in enabled and random.random() < 0.7,
     )
+
+
+def _rotation(random: Random, deliveries: list[Delivery]) -> int | None:
+    """Shortly before one of the platform's deliveries."""
+    candidates = [one.at for one in deliveries if one.is_platform]
+    return max(0, random.choice(candidates) - random.choice((1, 200, 1000))) if candidates else None
 
 
 def _seconds(text: str) -> int:
@@ -355,9 +383,9 @@ def _story(random: Random, start: int, customer: Customer, name: str) -> Story:
     story = Story(random, start, customer, name, provider, random.choice(CURRENCIES), random.randrange(HOUR))
     kind = random.choices([kind for kind, _ in SALES], [weight for _, weight in SALES])[0]
     total = kind(story)
-    if kind in {sale, renewal} and total and random.random() < 0.15:
-        if any(fact.type is FactType.PAYMENT_SUCCEEDED for fact, _ in story.facts):
-            fail_late(story, total)
+    has_succeeded = any(fact.type is FactType.PAYMENT_SUCCEEDED for fact, _ in story.facts)
+    if kind in {sale, renewal} and total and has_succeeded and random.random() < 0.15:
+        fail_late(story, total)
     if kind is unrepresentable:
         total = 1234
     if total and random.random() < 0.5:

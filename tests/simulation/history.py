@@ -87,8 +87,10 @@ class History:
 
     def __str__(self) -> str:
         parts = [f"seed {self.seed}, start {datetime.fromtimestamp(self.start, UTC):%Y-%m-%dT%H:%M:%SZ}"]
-        parts += [f"idempotency headers honoured: {' '.join(self.honoured_headers) or 'none'}"] * (self.honoured_headers != ("x-request-id", "idempotency-key"))
-        parts += [f"dead letters after {self.receives_max} receives"] * (self.receives_max != 12)  # noqa: PLR2004 - the usual
+        parts += [f"idempotency headers honoured: {' '.join(self.honoured_headers) or 'none'}"] * (
+            self.honoured_headers != ("x-request-id", "idempotency-key")
+        )
+        parts += [f"dead letters after {self.receives_max} receives"] * (self.receives_max != 12)
         parts += [f"secret rotated at +{self.rotated_at} s"] * (self.rotated_at is not None)
         parts += [str(delivery) for delivery in sorted(self.deliveries, key=lambda one: one.at)]
         return "\n  ".join([*parts, *map(str, self.outages), *map(str, self.faults)])

@@ -224,29 +224,28 @@ def _expect_sale(expected: Expected, known: list[Known]) -> None:
         _expect_captures(expected, captures, named, failures)
         return
     expected.may_double = any(not report.invoice_id for one in succeeded.values() for report in one.all_reports)
+    is_said_paid = bool(unnamed) or any(one.said("is_paid") for one in renewals)
     if any(one.amount for one in renewals):
-        if (unnamed or any(one.said("is_paid") for one in renewals)) and not named:
+        if is_said_paid and not named:
             expected.sale_waits = True
-            return
-        total = sum(one.amount for one in renewals)
-    elif named and not (any(one.awaits_renewal for one in named.values() if one not in renewals) and not renewals):
-        total = sum(one.amount for one in named.values())
+        else:
+            _expect_invoiced(expected, sum(one.amount for one in renewals), named, failures)
+    elif named and (renewals or not any(one.awaits_renewal for one in named.values())):
+        _expect_invoiced(expected, sum(one.amount for one in named.values()), named, failures)
     else:
         expected.sale_waits = bool(named or unnamed)
         if any(not one.is_sure_to_wait for one in named.values()):
             expected.sales = frozenset({0, sum(one.amount for one in named.values())})
-            expected.received = None
-        return
+
+
+def _expect_invoiced(expected: Expected, total: int, named: Mapping[str, Known], failures: list[Known]) -> None:
     if not _fits(total, expected.currency):
         expected.findings |= {"amount_not_representable"}
         return
     expected.sales = frozenset({total})
-    standing = 0
-    for payment, one in named.items():
-        if _is_undone(one, failures, payment):
-            expected.findings |= {"payment_failed_after_success"}
-        else:
-            standing += one.amount
+    undone = {payment for payment, one in named.items() if _is_undone(one, failures, payment)}
+    standing = sum(one.amount for payment, one in named.items() if payment not in undone)
+    expected.findings |= {"payment_failed_after_success"} if undone else set()
     expected.received = frozenset({min(total, standing)})
 
 
@@ -272,7 +271,11 @@ def _is_undone(arrival: Known, failures: Iterable[Known], payment: str) -> bool:
     charges = {name for report in arrival.reports for name in report.also_known_as} - {arrival.said("invoice_id")}
     for failure in failures:
         attempt = str(failure.said("occurrence") or "")
-        if failure.payment == payment and failure.last_at > arrival.last_at and (not attempt or not charges or attempt in charges):
+        if (
+            failure.payment == payment
+            and failure.last_at > arrival.last_at
+            and (not attempt or not charges or attempt in charges)
+        ):
             return True
     return False
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - whole lines of the product are quoted
 """Realistic mistakes, each planted into the real code to prove that the simulation would find it.
 
 A bug is a piece of source text and what takes its place. The module is compiled with it, and the functions that came out
@@ -103,7 +104,11 @@ def _functions(module: ModuleType) -> Iterator[FunctionType]:
             continue
         members = vars(value).values() if isinstance(value, type) else [value]
         for member in members:
-            if (found := _function(member)) is not None and found.__module__ == module.__name__ and found.__code__.co_filename == module.__file__:
+            if (
+                (found := _function(member)) is not None
+                and found.__module__ == module.__name__
+                and found.__code__.co_filename == module.__file__
+            ):
                 yield found
 
 
@@ -122,80 +127,309 @@ WORKER, FACTS = "quittance.runtime.worker", "quittance.facts"
 
 BUGS: tuple[Bug, ...] = (
     # what is asked of the invoicing API, and what becomes of the answer
-    Bug("no look-up before a request is repeated", CONVERGE, "answer = self._look_up(case, entry, customer) if entry.sent else None", "answer = None"),
-    Bug("an unknown outcome taken for nothing done", CONVERGE, "        except Retry:\n            case.store", "        except (Retry, InDoubt):\n            case.store"),
-    Bug("a 500 taken for nothing done", API, 'SERVER_ERROR = Outcome("api_server_error", InDoubt, Retry)', 'SERVER_ERROR = Outcome("api_server_error", Retry, Retry)', ("OUTCOMES",)),
-    Bug("a time-out taken for nothing done", API, 'NO_ANSWER = Outcome("api_no_answer", InDoubt, Retry)', 'NO_ANSWER = Outcome("api_no_answer", Retry, Retry)', ("NO_ANSWER",)),
-    Bug("a 409 taken for a refusal", API, 'CONFLICT = Outcome("api_conflict", InDoubt, Retry)', 'CONFLICT = Outcome("api_conflict", Park, Retry)', ("OUTCOMES",)),
-    Bug("a 429 taken for a refusal", API, 'RATE_LIMITED = Outcome("api_rate_limited", Retry, Retry, RATE_LIMIT_PAUSE_S)', 'RATE_LIMITED = Outcome("api_rate_limited", Park, Retry, RATE_LIMIT_PAUSE_S)', ("OUTCOMES",)),
-    Bug("a new idempotency key for every attempt", CONVERGE, "if is_old else entry.idempotency_key", "if entry.attempts else entry.idempotency_key"),
-    Bug("ever new keys once an intent is old", CONVERGE, "is_old = self._now() - entry.attempted_at >= NEW_KEY_AFTER_S", "is_old = self._now() - entry.intended_at >= NEW_KEY_AFTER_S"),
+    Bug(
+        "no look-up before a request is repeated",
+        CONVERGE,
+        "answer = self._look_up(case, entry, customer) if entry.sent else None",
+        "answer = None",
+    ),
+    Bug(
+        "an unknown outcome taken for nothing done",
+        CONVERGE,
+        "        except Retry:\n            case.store",
+        "        except (Retry, InDoubt):\n            case.store",
+    ),
+    Bug(
+        "a 500 taken for nothing done",
+        API,
+        'SERVER_ERROR = Outcome("api_server_error", InDoubt, Retry)',
+        'SERVER_ERROR = Outcome("api_server_error", Retry, Retry)',
+        ("OUTCOMES",),
+    ),
+    Bug(
+        "a time-out taken for nothing done",
+        API,
+        'NO_ANSWER = Outcome("api_no_answer", InDoubt, Retry)',
+        'NO_ANSWER = Outcome("api_no_answer", Retry, Retry)',
+        ("NO_ANSWER",),
+    ),
+    Bug(
+        "a 409 taken for a refusal",
+        API,
+        'CONFLICT = Outcome("api_conflict", InDoubt, Retry)',
+        'CONFLICT = Outcome("api_conflict", Park, Retry)',
+        ("OUTCOMES",),
+    ),
+    Bug(
+        "a 429 taken for a refusal",
+        API,
+        'RATE_LIMITED = Outcome("api_rate_limited", Retry, Retry, RATE_LIMIT_PAUSE_S)',
+        'RATE_LIMITED = Outcome("api_rate_limited", Park, Retry, RATE_LIMIT_PAUSE_S)',
+        ("OUTCOMES",),
+    ),
+    Bug(
+        "a new idempotency key for every attempt",
+        CONVERGE,
+        "if is_old else entry.idempotency_key",
+        "if entry.attempts else entry.idempotency_key",
+    ),
+    Bug(
+        "ever new keys once an intent is old",
+        CONVERGE,
+        "is_old = self._now() - entry.attempted_at >= NEW_KEY_AFTER_S",
+        "is_old = self._now() - entry.intended_at >= NEW_KEY_AFTER_S",
+    ),
     Bug("only one of the two idempotency headers", API, '"X-Request-Id": idempotency_key, ', ""),
-    Bug("request before its intent is stored", CONVERGE, "        self._ledger.commit(case)\n        return replace(entry, sent=is_sent)", "        return replace(entry, sent=is_sent)"),
-    Bug("look-up by the payment alone", CONVERGE, '_LOOKED_UP_BY = ("document_key", "payment_id", "provider")', '_LOOKED_UP_BY = ("payment_id", "provider")', ("_LOOKED_UP_BY",)),
+    Bug(
+        "request before its intent is stored",
+        CONVERGE,
+        "        self._ledger.commit(case)\n        return replace(entry, sent=is_sent)",
+        "        return replace(entry, sent=is_sent)",
+    ),
+    Bug(
+        "look-up by the payment alone",
+        CONVERGE,
+        '_LOOKED_UP_BY = ("document_key", "payment_id", "provider")',
+        '_LOOKED_UP_BY = ("payment_id", "provider")',
+        ("_LOOKED_UP_BY",),
+    ),
     Bug("a missing payment record taken for a removed one", CONVERGE, "        if not failed:\n", "        if failed is None:\n"),
     Bug("a refused document forgotten and issued again", PLAN, "elif not self._was_refused(document):", "else:"),
-    Bug("date from the clock", CONVERGE, "record=RecordedDocument(document=document, state=DocumentState.INTENDED)", "record=RecordedDocument(document=(document := replace(document, date=__import__('datetime').datetime.fromtimestamp(self._now(), __import__('datetime').UTC).date().isoformat())), state=DocumentState.INTENDED)"),
-    Bug("credit note without its invoice", MAPPING, "[refers_to.api_id] if refers_to and document.kind is DocumentKind.CREDIT_NOTE else None", "None"),
+    Bug(
+        "date from the clock",
+        CONVERGE,
+        "record=RecordedDocument(document=document, state=DocumentState.INTENDED)",
+        "record=RecordedDocument(document=(document := replace(document, date=__import__('datetime').datetime.fromtimestamp(self._now(), __import__('datetime').UTC).date().isoformat())), state=DocumentState.INTENDED)",
+    ),
+    Bug(
+        "credit note without its invoice",
+        MAPPING,
+        "[refers_to.api_id] if refers_to and document.kind is DocumentKind.CREDIT_NOTE else None",
+        "None",
+    ),
     Bug("event id left out of the metadata", MAPPING, '        "event_id": origin.event_id,\n', ""),
     Bug("amounts to one decimal on the wire", MAPPING, "else float(value)", "else round(float(value), 1)"),
     # money
-    Bug("float money", "quittance.money", "Decimal(self.value).scaleb(-EXPONENTS[self.currency])", "Decimal(self.value / 10 ** EXPONENTS[self.currency])"),
+    Bug(
+        "float money",
+        "quittance.money",
+        "Decimal(self.value).scaleb(-EXPONENTS[self.currency])",
+        "Decimal(self.value / 10 ** EXPONENTS[self.currency])",
+    ),
     Bug("two decimals for every currency", "quittance.money", "scaleb(-EXPONENTS[self.currency])", "scaleb(-2)"),
     Bug("amounts that do not fit are rounded", PLAN, "if not document.amount.fits_document:", "if False:"),
-    Bug("date in UTC instead of the customer's zone", "quittance.customers", ".astimezone(self.timezone).date()", ".astimezone(UTC).date()"),
+    Bug(
+        "date in UTC instead of the customer's zone",
+        "quittance.customers",
+        ".astimezone(self.timezone).date()",
+        ".astimezone(UTC).date()",
+    ),
     # the plan
     Bug("cap missing", PLAN, "if amount := min(missing, sheet.uncredited(invoice)):", "if amount := missing:"),
-    Bug("refund dropped when it is early", CONVERGE, "if fact else \"\"", "if fact and (case.facts or not fact.type.startswith('refund')) else \"\""),
+    Bug(
+        "refund dropped when it is early",
+        CONVERGE,
+        'if fact else ""',
+        "if fact and (case.facts or not fact.type.startswith('refund')) else \"\"",
+    ),
     Bug("cumulative refund booked as delta", PLAN, "if refund.amount and not refund.running_total", "if refund.amount"),
-    Bug("cumulative captures all invoiced in full", PLAN, "yield capture, capture.amount - held", "yield capture, capture.amount"),
-    Bug("one capture swallows the others", PLAN, 'if not sheet.find(f"capture:{capture.key}"):', 'if not any(d.subject.startswith("capture:") for d in sheet.documents):'),
-    Bug("success and captures both count", PLAN, 'if sheet.find(f"payment:{payment.id}") or sheet.belongs_to_renewal(payment):', "if sheet.belongs_to_renewal(payment):"),
-    Bug("captures and success both count", PLAN, "    elif payment.succeeded and payment.succeeded.amount:\n", "    if payment.succeeded and payment.succeeded.amount:\n"),
+    Bug(
+        "cumulative captures all invoiced in full", PLAN, "yield capture, capture.amount - held", "yield capture, capture.amount"
+    ),
+    Bug(
+        "one capture swallows the others",
+        PLAN,
+        'if not sheet.find(f"capture:{capture.key}"):',
+        'if not any(d.subject.startswith("capture:") for d in sheet.documents):',
+    ),
+    Bug(
+        "success and captures both count",
+        PLAN,
+        'if sheet.find(f"payment:{payment.id}") or sheet.belongs_to_renewal(payment):',
+        "if sheet.belongs_to_renewal(payment):",
+    ),
+    Bug(
+        "captures and success both count",
+        PLAN,
+        "    elif payment.succeeded and payment.succeeded.amount:\n",
+        "    if payment.succeeded and payment.succeeded.amount:\n",
+    ),
     Bug("renewal and payment both invoiced", PLAN, " or sheet.belongs_to_renewal(payment):", ":"),
-    Bug("a renewal's payment invoiced before its renewal is known", PLAN, "elif payment.succeeded and not payment.renewal and sheet.awaits_renewal(payment):", "elif False:"),
-    Bug("a payment that is not named yet is invoiced", PLAN, "return self.succeeded is None or self.succeeded.invoice_id != self.id", "return True"),
+    Bug(
+        "a renewal's payment invoiced before its renewal is known",
+        PLAN,
+        "elif payment.succeeded and not payment.renewal and sheet.awaits_renewal(payment):",
+        "elif False:",
+    ),
+    Bug(
+        "a payment that is not named yet is invoiced",
+        PLAN,
+        "return self.succeeded is None or self.succeeded.invoice_id != self.id",
+        "return True",
+    ),
     Bug("renewal of zero invoiced", PLAN, "if not renewal.amount or any(", "if any("),
     Bug("sale invoiced twice and left so", PLAN, ", *_doubled_sales(sheet)]", "]"),
-    Bug("dispute: a loss always wins", PLAN, "key=lambda fact: (fact.latest_at, fact.type is FactType.DISPUTE_LOST)", "key=lambda fact: fact.type is FactType.DISPUTE_LOST"),
-    Bug("dispute: the last to arrive wins", PLAN, "last = max(closed or facts, key=lambda fact: (fact.latest_at, fact.type is FactType.DISPUTE_LOST))", "last = [fact for fact in sheet.case.facts if fact in (closed or facts)][-1]"),
-    Bug("dispute credited when it is only opened", PLAN, 'case "lost":\n                return (FactType.DISPUTE_LOST,)', 'case "lost":\n                return (FactType.DISPUTE_OPENED, FactType.DISPUTE_LOST)'),
-    Bug("a refund that failed stays credited", PLAN, "zero(refund.amount.currency) if refund.key in failed else refund.amount", "refund.amount"),
+    Bug(
+        "dispute: a loss always wins",
+        PLAN,
+        "key=lambda fact: (fact.latest_at, fact.type is FactType.DISPUTE_LOST)",
+        "key=lambda fact: fact.type is FactType.DISPUTE_LOST",
+    ),
+    Bug(
+        "dispute: the last to arrive wins",
+        PLAN,
+        "last = max(closed or facts, key=lambda fact: (fact.latest_at, fact.type is FactType.DISPUTE_LOST))",
+        "last = [fact for fact in sheet.case.facts if fact in (closed or facts)][-1]",
+    ),
+    Bug(
+        "dispute credited when it is only opened",
+        PLAN,
+        'case "lost":\n                return (FactType.DISPUTE_LOST,)',
+        'case "lost":\n                return (FactType.DISPUTE_OPENED, FactType.DISPUTE_LOST)',
+    ),
+    Bug(
+        "a refund that failed stays credited",
+        PLAN,
+        "zero(refund.amount.currency) if refund.key in failed else refund.amount",
+        "refund.amount",
+    ),
     Bug("no corrective invoices", PLAN, "        _lower(sheet, returned)", "        pass"),
     Bug("a failed attempt undoes a later success", PLAN, "if failure.latest_at > arrived.latest_at and", "if"),
     Bug("a late failure changes nothing", PLAN, "        if failure and recorded:", "        if False:"),
-    Bug("the refunds of two payments under one key", PLAN, 'return f"{kind}:{subject}" +', 'return f"{kind}:{subject.partition(\':\')[0]}" +'),
-    Bug("money sent back is not recorded", PLAN, "paid_out = min(amount, sheet.recorded_on(invoice)) if returned.kind == \"doubled\" else amount", "paid_out = 0"),
+    Bug(
+        "the refunds of two payments under one key",
+        PLAN,
+        'return f"{kind}:{subject}" +',
+        "return f\"{kind}:{subject.partition(':')[0]}\" +",
+    ),
+    Bug(
+        "money sent back is not recorded",
+        PLAN,
+        'paid_out = min(amount, sheet.recorded_on(invoice)) if returned.kind == "doubled" else amount',
+        "paid_out = 0",
+    ),
     # facts
-    Bug("the last time of a fact forgotten", FACTS, "return max(self.occurred_at, self.last_occurred_at)", "return self.occurred_at"),
-    Bug("keyed by event id instead of business key", LEDGER, "known = self.facts.get(fact.identity)\n        if known is None:\n            self._store_fact(fact, event_id, now)", "known = self.facts.get(fact.identity)\n        if known is None or event_id != self.event_ids[fact.identity]:\n            self._store_fact(fact, event_id, now)"),
+    Bug(
+        "the last time of a fact forgotten",
+        FACTS,
+        "return max(self.occurred_at, self.last_occurred_at)",
+        "return self.occurred_at",
+    ),
+    Bug(
+        "keyed by event id instead of business key",
+        LEDGER,
+        "known = self.facts.get(fact.identity)\n        if known is None:\n            self._store_fact(fact, event_id, now)",
+        "known = self.facts.get(fact.identity)\n        if known is None or event_id != self.event_ids[fact.identity]:\n            self._store_fact(fact, event_id, now)",
+    ),
     Bug("contradictions ignored", LEDGER, "if fields := conflicting_fields(known, fact):", "if fields := ():"),
     Bug("what a later report adds is lost", LEDGER, "together = merged(known, fact)", "together = known"),
-    Bug("any report makes a payment wait for a renewal", FACTS, "return all(said) if said else None", "return any(said) if said else None"),
+    Bug(
+        "any report makes a payment wait for a renewal",
+        FACTS,
+        "return all(said) if said else None",
+        "return any(said) if said else None",
+    ),
     # the ledger
-    Bug("no condition on the version", LEDGER, "Equals(\"version\", self.version) if self.version else Absent()", "AbsentOrEquals(\"pk\", self.pk)"),
-    Bug("lease ignored", CONVERGE, "if case.lease_owner not in {\"\", lease} and case.lease_until > self._now():", "if False:"),
-    Bug("lease never given back", CONVERGE, "        case.drop_lease()\n        self._ledger.commit(case)\n", "        self._ledger.commit(case)\n"),
-    Bug("other names of a payment not kept", LEDGER, "        case.add_write(Put(pointer, Absent()))\n\n    def _follow", "\n    def _follow"),
-    Bug("a name that leads elsewhere is taken over", LEDGER, "case.add_write(Put(pointer, Absent()))", "case.add_write(Put(pointer))"),
-    Bug("joined cases lose their documents", LEDGER, "            self.store_document(entry)\n        for item in other.findings", "            pass\n        for item in other.findings"),
-    Bug("joined cases lose their facts", LEDGER, "            self._store_fact(merged(known, fact) if known else fact, other.event_ids[identity], 0)", "            pass"),
-    Bug("a race gives up and acknowledges", CONVERGE, "        raise Retry(\"case_contended\", delay_s=2)", "        return \"known\""),
+    Bug(
+        "no condition on the version",
+        LEDGER,
+        'Equals("version", self.version) if self.version else Absent()',
+        'AbsentOrEquals("pk", self.pk)',
+    ),
+    Bug("lease ignored", CONVERGE, 'if case.lease_owner not in {"", lease} and case.lease_until > self._now():', "if False:"),
+    Bug(
+        "lease never given back",
+        CONVERGE,
+        "        case.drop_lease()\n        self._ledger.commit(case)\n",
+        "        self._ledger.commit(case)\n",
+    ),
+    Bug(
+        "other names of a payment not kept",
+        LEDGER,
+        "        case.add_write(Put(pointer, Absent()))\n\n    def _follow",
+        "\n    def _follow",
+    ),
+    Bug(
+        "a name that leads elsewhere is taken over",
+        LEDGER,
+        "case.add_write(Put(pointer, Absent()))",
+        "case.add_write(Put(pointer))",
+    ),
+    Bug(
+        "joined cases lose their documents",
+        LEDGER,
+        "            self.store_document(entry)\n        for item in other.findings",
+        "            pass\n        for item in other.findings",
+    ),
+    Bug(
+        "joined cases lose their facts",
+        LEDGER,
+        "            self._store_fact(merged(known, fact) if known else fact, other.event_ids[identity], 0)",
+        "            pass",
+    ),
+    Bug(
+        "a race gives up and acknowledges", CONVERGE, '        raise Retry("case_contended", delay_s=2)', '        return "known"'
+    ),
     # whose money it is
     Bug("waiting payments not woken", REGISTRATION, "            self._wake(account)\n", ""),
-    Bug("forgotten before it is woken", REGISTRATION, "            self._revisit_later(account.provider, account.account, item[\"case_id\"], \"business customer registered\")\n            with suppress(ConditionFailedError):\n                self._table.commit([Delete(item[\"pk\"], item[\"sk\"])])", "            with suppress(ConditionFailedError):\n                self._table.commit([Delete(item[\"pk\"], item[\"sk\"])])\n            self._revisit_later(account.provider, account.account, item[\"case_id\"], \"business customer registered\")"),
+    Bug(
+        "forgotten before it is woken",
+        REGISTRATION,
+        '            self._revisit_later(account.provider, account.account, item["case_id"], "business customer registered")\n            with suppress(ConditionFailedError):\n                self._table.commit([Delete(item["pk"], item["sk"])])',
+        '            with suppress(ConditionFailedError):\n                self._table.commit([Delete(item["pk"], item["sk"])])\n            self._revisit_later(account.provider, account.account, item["case_id"], "business customer registered")',
+    ),
     Bug("parked without looking again", LEDGER, "        case.add_write(Check(pk, OWNER, Absent()))\n", ""),
-    Bug("facts of unknown customers dropped", LEDGER, "        case.add_write(Put({\"pk\": pk, \"sk\": f\"WAITING#{case.id}\", \"case_id\": case.id}))\n        self.commit(case)", "        pass"),
-    Bug("an entity made again after a crash", REGISTRATION, "if known and known.get(\"body\"):", "if False:"),
-    Bug("one customer's money in another's books", REGISTRATION, "account = (case.provider, case.account)", "account = (case.provider, \"\")"),
+    Bug(
+        "facts of unknown customers dropped",
+        LEDGER,
+        '        case.add_write(Put({"pk": pk, "sk": f"WAITING#{case.id}", "case_id": case.id}))\n        self.commit(case)',
+        "        pass",
+    ),
+    Bug("an entity made again after a crash", REGISTRATION, 'if known and known.get("body"):', "if False:"),
+    Bug(
+        "one customer's money in another's books",
+        REGISTRATION,
+        "account = (case.provider, case.account)",
+        'account = (case.provider, "")',
+    ),
     # the way in and through
-    Bug("acknowledged before it is queued", "functions.ingest", "        _queues.send(delivery_messages(name, translation, datetime.now(UTC).strftime(\"%Y-%m-%dT%H:%M:%SZ\")))", "        with __import__(\"contextlib\").suppress(Retry):\n            _queues.send(delivery_messages(name, translation, datetime.now(UTC).strftime(\"%Y-%m-%dT%H:%M:%SZ\")))"),
-    Bug("part of a batch not queued, and nobody told", "quittance.runtime.queues", "if len(answer.get(\"Successful\", ())) != len(batch):", "if not answer.get(\"Successful\"):"),
+    Bug(
+        "acknowledged before it is queued",
+        "functions.ingest",
+        '        _queues.send(delivery_messages(name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))',
+        '        with __import__("contextlib").suppress(Retry):\n            _queues.send(delivery_messages(name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))',
+    ),
+    Bug(
+        "part of a batch not queued, and nobody told",
+        "quittance.runtime.queues",
+        'if len(answer.get("Successful", ())) != len(batch):',
+        'if not answer.get("Successful"):',
+    ),
     Bug("the previous secret refused", "quittance.runtime.secrets", "for name in names[:2] if", "for name in names[:1] if"),
-    Bug("a rotated secret noticed too late", "functions.ingest", "fresh = _connections.refetched(*place) if rejected.code == SIGNATURE_MISMATCH else None", "fresh = None"),
-    Bug("failures acknowledged", WORKER, "return {\"batchItemFailures\": [{\"itemIdentifier\": record[\"messageId\"]} for record, _ in batch.unfinished]}", "return {\"batchItemFailures\": []}"),
-    Bug("unknown outcomes acknowledged", CONVERGE, "        except QuittanceError:\n            self._let_go(case)\n            raise", "        except InDoubt:\n            self._let_go(case)\n            return\n        except QuittanceError:\n            self._let_go(case)\n            raise"),
-    Bug("what the batch had no time for is acknowledged", WORKER, "        self.unfinished.append((record, max(wait, _scheduled(record)) if wait else 0))\n", "        if wait:\n            self.unfinished.append((record, max(wait, _scheduled(record))))\n"),
+    Bug(
+        "a rotated secret noticed too late",
+        "functions.ingest",
+        "fresh = _connections.refetched(*place) if rejected.code == SIGNATURE_MISMATCH else None",
+        "fresh = None",
+    ),
+    Bug(
+        "failures acknowledged",
+        WORKER,
+        'return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record, _ in batch.unfinished]}',
+        'return {"batchItemFailures": []}',
+    ),
+    Bug(
+        "unknown outcomes acknowledged",
+        CONVERGE,
+        "        except QuittanceError:\n            self._let_go(case)\n            raise",
+        "        except InDoubt:\n            self._let_go(case)\n            return\n        except QuittanceError:\n            self._let_go(case)\n            raise",
+    ),
+    Bug(
+        "what the batch had no time for is acknowledged",
+        WORKER,
+        "        self.unfinished.append((record, max(wait, _scheduled(record)) if wait else 0))\n",
+        "        if wait:\n            self.unfinished.append((record, max(wait, _scheduled(record))))\n",
+    ),
     Bug("every failure is hopeless", WORKER, "if isinstance(error, Reject | Park):", "if isinstance(error, QuittanceError):"),
     Bug("payouts are not settled on their payments", "functions.payout_settled", "    _queues.send(", "    list("),
 )

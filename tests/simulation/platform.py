@@ -59,4 +59,8 @@ def headers(raw: bytes, event_id: str, secret: str, now_s: int) -> dict[str, str
     """Signed by the Standard Webhooks scheme."""
     signed = f"{event_id}.{now_s}.".encode() + raw
     digest = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
-    return {"webhook-id": event_id, "webhook-timestamp": str(now_s), "webhook-signature": "v1," + base64.b64encode(digest).decode()}
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(now_s),
+        "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+    }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from itertools import permutations
+from itertools import chain, permutations
 from typing import TYPE_CHECKING, Any
 
 from quittance.facts import Fact, FactType
@@ -14,20 +15,24 @@ from tests.simulation.world import World
 from tests.unit.stories import dispute, fact, refund, renewal, succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 AFTERNOON = 7 * 3600
 """The first delivery, in seconds after the start: when everything in the stories has happened."""
 APART_S = 40
+FACTS_MAX = 6
 STORM = 7
 """Calls in a row that one fault hits: more than any function tries by itself, fewer than make a dead letter."""
 STORY_DAY = ORDINARY_START + 3 * 86_400
 
 _PAID = succeeded(also_known_as=("ch_1",))
 _CAPTURES = [fact("payment.captured", f"cap_{n}", 3000, capture_id=f"cap_{n}", minute=n) for n in (1, 2)]
-_TOTALS = [fact("payment.captured", "ch_1", t, capture_id="ch_1", occurrence=str(t), running_total=True, minute=t // 1000) for t in (3000, 7000, 10000)]
+_TOTALS = [
+    fact("payment.captured", "ch_1", t, capture_id="ch_1", occurrence=str(t), running_total=True, minute=t // 1000)
+    for t in (3000, 7000, 10000)
+]
 _REFUND_TOTALS = [refund("ch_1", t, occurrence=str(t), running_total=True, minute=t // 100) for t in (1000, 2500)]
-_IN_1 = {"invoice_id": "in_1", "awaits_renewal": True}
+_IN_1: dict[str, Any] = {"invoice_id": "in_1", "awaits_renewal": True}
 _UNNAMED = succeeded(payment_id="in_1", **_IN_1)
 
 STORIES: dict[str, list[Fact]] = {
@@ -35,40 +40,83 @@ STORIES: dict[str, list[Fact]] = {
     "paid and refunded": [_PAID, refund("re_1", 2500)],
     "refund that fails": [_PAID, refund("re_1", 2500), fact("refund.failed", "re_1", 2500, minute=30)],
     "two refunds, one fails": [
-        _PAID, refund("re_1", 2500), refund("re_2", 7500, minute=12), fact("refund.failed", "re_1", 2500, minute=30),
+        _PAID,
+        refund("re_1", 2500),
+        refund("re_2", 7500, minute=12),
+        fact("refund.failed", "re_1", 2500, minute=30),
     ],
     "dispute lost": [_PAID, dispute("opened"), dispute("lost", minute=25)],
-    "dispute that flips": [_PAID, dispute("opened"), dispute("lost", minute=25), dispute("won", minute=40), dispute("lost", minute=50)],
-    "dispute after a refund": [_PAID, refund("re_1", 3000), dispute("lost"), dispute("won", minute=40), fact("refund.failed", "re_1", 3000, minute=50)],
-    "dispute named by its charge": [_PAID, dispute("lost", payment_id="ch_1"), refund("re_1", 1000, payment_id="ch_1"), succeeded(minute=1)],
+    "dispute that flips": [
+        _PAID,
+        dispute("opened"),
+        dispute("lost", minute=25),
+        dispute("won", minute=40),
+        dispute("lost", minute=50),
+    ],
+    "dispute after a refund": [
+        _PAID,
+        refund("re_1", 3000),
+        dispute("lost"),
+        dispute("won", minute=40),
+        fact("refund.failed", "re_1", 3000, minute=50),
+    ],
+    "dispute named by its charge": [
+        _PAID,
+        dispute("lost", payment_id="ch_1"),
+        refund("re_1", 1000, payment_id="ch_1"),
+        succeeded(minute=1),
+    ],
     "captures": [*_CAPTURES, succeeded(6000, minute=3), refund("re_1", 4000, minute=9)],
-    "a capture that fails": [*_CAPTURES, fact("payment.failed", "pay_1", 3000, capture_id="cap_1", occurrence="cap_1", minute=30)],
+    "a capture that fails": [
+        *_CAPTURES,
+        fact("payment.failed", "pay_1", 3000, capture_id="cap_1", occurrence="cap_1", minute=30),
+    ],
     "captures as running totals": [*_TOTALS, refund("re_1", 6000, minute=20)],
     "refunds as running totals": [_PAID, *_REFUND_TOTALS, refund("re_1", 1000, minute=9), refund("re_2", 1500, minute=24)],
     "refunds of both kinds, one fails": [
-        _PAID, *_REFUND_TOTALS, refund("re_1", 1000, minute=9), refund("re_2", 1500, minute=24), fact("refund.failed", "re_2", 1500, minute=50),
+        _PAID,
+        *_REFUND_TOTALS,
+        refund("re_1", 1000, minute=9),
+        refund("re_2", 1500, minute=24),
+        fact("refund.failed", "re_2", 1500, minute=50),
     ],
     "more returned than paid": [_PAID, refund("re_1", 8000), dispute("lost"), refund("re_2", 2500, minute=22)],
     "late failure": [_PAID, fact("payment.failed", "pay_1", 10000, minute=30)],
     "late failure, then paid again": [
-        _PAID, fact("payment.failed", "pay_1", 10000, minute=30), replace(_PAID, occurred_at=succeeded(minute=50).occurred_at), refund("re_1", 500, minute=55),
+        _PAID,
+        fact("payment.failed", "pay_1", 10000, minute=30),
+        replace(_PAID, occurred_at=succeeded(minute=50).occurred_at),
+        refund("re_1", 500, minute=55),
     ],
-    "failed attempt first": [fact("payment.failed", "pay_1", 10000, minute=0, occurrence="ch_0"), succeeded(minute=5, also_known_as=("ch_1",))],
+    "failed attempt first": [
+        fact("payment.failed", "pay_1", 10000, minute=0, occurrence="ch_0"),
+        succeeded(minute=5, also_known_as=("ch_1",)),
+    ],
     "renewal": [renewal(), succeeded(minute=2, **_IN_1), refund("re_1", 2500)],
     "renewal that names its payment": [renewal(payment_id="pay_1"), succeeded(minute=2, **_IN_1), dispute("lost")],
     "renewal, payment named late": [_UNNAMED, renewal(is_paid=True), succeeded(), succeeded(**_IN_1), refund("re_1", 2500)],
-    "renewal, payment fails": [renewal(), succeeded(minute=2, **_IN_1), fact("payment.failed", "pay_1", 10000, minute=30, invoice_id="in_1")],
+    "renewal, payment fails": [
+        renewal(),
+        succeeded(minute=2, **_IN_1),
+        fact("payment.failed", "pay_1", 10000, minute=30, invoice_id="in_1"),
+    ],
     "renewal never paid": [renewal(), fact("payment.failed", "pay_1", 10000, minute=30, invoice_id="in_1")],
     "renewal linked late": [renewal(), succeeded(), succeeded(minute=1, **_IN_1), refund("re_1", 2500)],
     "renewal of zero": [renewal(0)],
     "returns without a payment": [refund("re_1", 2500), dispute("lost")],
     "one payment, many names": [
-        succeeded(also_known_as=("ch_1",)), succeeded(invoice_id="in_1", minute=1), refund("re_1", 1000, payment_id="ch_1"),
+        succeeded(also_known_as=("ch_1",)),
+        succeeded(invoice_id="in_1", minute=1),
+        refund("re_1", 1000, payment_id="ch_1"),
         dispute("lost", 500, payment_id="in_1"),
     ],
     "contradiction": [_PAID, refund("re_1", 2500), refund("re_1", 2600, minute=11)],
-}  # fmt: skip
+}
 """What happened, as the facts that report it, in the order in which it happened."""
+
+
+TELLING = ("captures", "late failure", "paid and refunded", "renewal linked late", "two refunds, one fails")
+"""The stories in which most can go wrong."""
 
 
 def registration(zone: str = "Europe/Berlin") -> Fact:
@@ -107,8 +155,9 @@ def _delivery(at: int, facts: tuple[Fact, ...]) -> Delivery:
 
 
 def _event_id(fact: Fact) -> str:
-    details = "".join(character for character in f"{fact.occurred_at}{fact.amount and fact.amount.value}{fact.invoice_id}" if character.isalnum())
-    return f"evt_{fact.identity}_{details}".replace("#", "_").replace(".", "_")
+    """One for each report, the same in every order."""
+    name = f"evt_{fact.identity}_{fact.occurred_at}_{fact.amount and fact.amount.value}_{fact.invoice_id}"
+    return re.sub(r"[^a-z0-9_]", "_", name, flags=re.IGNORECASE)
 
 
 def orders(story: str, *, with_registration: bool) -> Iterator[History]:
@@ -160,3 +209,19 @@ def after_a_long_outage() -> Iterator[History]:
         lost = (Fault("lost-response", "api.create", world.calls["api.create"]),)
         lags = tuple(Fault("lookup-lag", "api.list", nth, 600) for nth in range(1, world.calls["api.list"] + 10))
         yield replace(quiet, deliveries=(*quiet.deliveries, next_fact), faults=lost + lags)
+
+
+def everything(story: str, calls_of: Callable[[History], Mapping[str, int]]) -> Iterator[History]:
+    """Every order of a story, and every death, fault and storm at every call in every way to tell it."""
+    yield from orders(story, with_registration=len(STORIES[story]) < FACTS_MAX)
+    for quiet in variants(story).values():
+        calls = calls_of(quiet)
+        yield from chain([quiet], single_deaths(quiet, calls[ANY_CALL] + 2), single_faults(quiet, calls), storms(quiet, calls))
+
+
+def pairs_of_deaths(quiet: History, calls_of: Callable[[History], Mapping[str, int]]) -> Iterator[History]:
+    """A death at any call, and another at any call after it."""
+    for once in single_deaths(quiet, calls_of(quiet)[ANY_CALL]):
+        for twice in single_deaths(once, calls_of(once)[ANY_CALL]):
+            if twice.faults[1].nth > once.faults[0].nth:
+                yield twice

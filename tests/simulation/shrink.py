@@ -31,8 +31,14 @@ def shortest(history: History) -> History:
     before = None
     while before != history:
         before = history
-        for simpler in ({"shuffled": False}, {"outages": ()}, {"rotated_at": None}, {"receives_max": 12}, {"honoured_headers": ("x-request-id", "idempotency-key")}):
-            if fails(candidate := replace(history, **simpler)):  # type: ignore[arg-type]
+        for simpler in (
+            {"shuffled": False},
+            {"outages": ()},
+            {"rotated_at": None},
+            {"receives_max": 12},
+            {"honoured_headers": ("x-request-id", "idempotency-key")},
+        ):
+            if fails(candidate := replace(history, **simpler)):
                 history = candidate
         history = replace(history, deliveries=_fewest(history.deliveries, lambda kept: fails(replace(history, deliveries=kept))))  # noqa: B023
         history = replace(history, faults=_fewest(history.faults, lambda kept: fails(replace(history, faults=kept))))  # noqa: B023

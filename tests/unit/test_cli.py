@@ -15,6 +15,7 @@ from moto import mock_aws
 from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
+from quittance.errors import InDoubt
 from quittance.storage import Put
 from tests.unit.stories import dispute, refund, succeeded
 from tests.use_cases.world import World
@@ -102,9 +103,9 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Receiver]]:
     handler = type("Handler", (Receiver,), {"received": []})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        local = {"webhooks": f"http://127.0.0.1:{server.server_port}", "aws_endpoint_url": "http://unused", "stack": "test"}
+        webhooks = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setattr(targets.Target, "secret", lambda _self, name, _: {"stripe": STRIPE_SECRET}.get(name, PLATFORM_SECRET))
-        monkeypatch.setattr("tools.commands.send.chosen", lambda _: targets.local_target(local))
+        monkeypatch.setattr("tools.commands.send.chosen", lambda _: targets.local_target("test", "http://unused", webhooks))
         yield handler
         server.shutdown()
 
@@ -144,8 +145,14 @@ def test_send_needs_a_provider_and_an_event(receiver: type[Receiver], tmp_path: 
 # --- reading -------------------------------------------------------------------------------------------------------------
 
 
+class ReadWorld(World):
+    """A world that the command line can act on."""
+
+    target: targets.Target
+
+
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWorld]:
     """The ledger of a world in an emulated table, once `copied`; the command line acts on both."""
     with mock_aws():
         client = boto3.client("dynamodb")
@@ -160,9 +167,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        world = World()
+        world = ReadWorld()
         world.register()
-        target = targets.Target("test", None)
+        world.target = target = targets.Target("test", boto3.Session())
         target.__dict__["ledger"] = LedgerView(TABLE, client)
         target.__dict__["space_invoices"] = world.api
         for command in ("explain", "findings", "reconcile", "pdf"):
@@ -242,6 +249,20 @@ def test_reconcile_agrees_and_sees_what_is_missing(world: World) -> None:
     assert result["residual"] == {"EUR": "5.00"}
 
 
+def test_a_repair_converges_what_lacks_a_document_again(world: ReadWorld) -> None:
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName="payment_revisited.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    world.target.__dict__["queues"] = {"payment_revisited": QueuePair("payment_revisited", queue, "unused")}
+    world.take(succeeded(payment_id="pay_2"))
+    world.sandbox.faults.add_json({"kind": "status", "status": 503, "match": {"method": "POST"}})
+    with pytest.raises(InDoubt):
+        world.take(succeeded())
+    copied(world)
+    assert "document_intended" in run("reconcile", "--repair", exit_code=1)
+    [message] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(message["Body"])["revisit"] == {"provider": "stripe", "account": "acct_1", "payment_id": "pay_1"}
+
+
 def test_a_document_is_rendered(world: World, tmp_path: Path) -> None:
     world.take(succeeded())
     copied(world)
@@ -256,27 +277,28 @@ def test_a_document_is_rendered(world: World, tmp_path: Path) -> None:
 
 @mock_aws
 def test_dead_letters_go_back_in_the_order_of_their_payment() -> None:
+    """Under ids of their own: SQS drops what comes again under a known id within five minutes, without a word."""
     sqs = boto3.client("sqs")
-    attributes: Any = {"FifoQueue": "true"}
-    pair = QueuePair(
-        "payment_succeeded", *(sqs.create_queue(QueueName=f"{name}.fifo", Attributes=attributes)["QueueUrl"] for name in "ab")
-    )
+    urls = [sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"] for name in ("work", "dead")]
+    pair = QueuePair("payment_succeeded", *urls)
     for number in range(12):
-        dead: Any = {"MessageGroupId": f"payment-{number % 2}", "MessageDeduplicationId": str(number)}
-        sqs.send_message(QueueUrl=pair.url, MessageBody=str(number), **dead)  # it was there before, under the same id
-        sqs.send_message(QueueUrl=pair.dead_letters_url, MessageBody=str(number), **dead)
-    sqs.purge_queue(QueueUrl=pair.url)
+        group, name = f"payment-{number % 2}", f"known-{number}"
+        sqs.send_message(
+            QueueUrl=pair.dead_letters_url, MessageBody=str(number), MessageGroupId=group, MessageDeduplicationId=name
+        )
     assert redriven(sqs, pair) == 12
     assert redriven(sqs, pair) == 0
-    back: list[tuple[str, str]] = []
-    while messages := sqs.receive_message(QueueUrl=pair.url, MaxNumberOfMessages=10, AttributeNames=["MessageGroupId"]).get(
-        "Messages"
-    ):
-        back += [(message["Attributes"]["MessageGroupId"], message["Body"]) for message in messages]
+    back: list[Any] = []
+    while messages := sqs.receive_message(QueueUrl=pair.url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages"):
+        back += messages
         for message in messages:
             sqs.delete_message(QueueUrl=pair.url, ReceiptHandle=message["ReceiptHandle"])
-    for group in (0, 1):
-        assert [int(body) for name, body in back if name == f"payment-{group}"] == list(range(group, 12, 2))
+    for payment in (0, 1):
+        of_payment = [int(one["Body"]) for one in back if one["Attributes"]["MessageGroupId"] == f"payment-{payment}"]
+        assert of_payment == list(range(payment, 12, 2))
+    ids = {one["Attributes"]["MessageDeduplicationId"] for one in back}
+    assert len(ids) == 12
+    assert not any(name.startswith("known") for name in ids)
 
 
 def test_redrive_wants_one_queue_or_all() -> None:

@@ -39,8 +39,9 @@ def explain(
     """
     if bool(provider) != bool(account):
         raise typer.BadParameter("--provider and --account belong together")
-    view = chosen(stack).ledger
-    explanations = _of_account(view, provider, account, some_id) if provider and account else _of_any(view, some_id)
+    with chosen(stack) as target:
+        view = target.ledger
+        explanations = _of_account(view, provider, account, some_id) if provider and account else _of_any(view, some_id)
     if not explanations:
         raise TargetError(f"the ledger knows no {some_id}; an event that only repeated a known fact is not kept under its own id")
     for one in explanations:

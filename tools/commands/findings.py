@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def findings(stack: Stack = None, as_json: AsJson = False) -> None:
     """List every finding that stands, oldest first."""
-    lines = [_line(item) for item in chosen(stack).ledger.findings()]
+    with chosen(stack) as target:
+        lines = [_line(item) for item in target.ledger.findings()]
     for line in lines:
         typer.echo(json.dumps(line, ensure_ascii=False) if as_json else _as_text(line))
     if not lines and not as_json:

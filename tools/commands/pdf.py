@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tools.commands.options import Stack
-from tools.ledger_view import case_of
+from tools.ledger_view import CASE_PREFIX, LedgerView, case_of
 from tools.target import TargetError, chosen
 
 
@@ -18,12 +18,14 @@ def pdf(
     stack: Stack = None,
 ) -> None:
     """Render a document as PDF and save it."""
-    target = chosen(stack)
-    found = target.ledger.find(document_id)
-    if not found:
-        raise TargetError(f"the ledger knows no document {document_id}")
-    customer = target.ledger.customer_of(target.ledger.case(*case_of(found[0]["pk"])))
-    if customer is None or customer.entity_id is None:
-        raise TargetError(f"document {document_id} belongs to nobody with an entity")
-    output.write_bytes(target.space_invoices.pdf(document_id, entity_id=customer.entity_id))
+    with chosen(stack) as target:
+        output.write_bytes(target.space_invoices.pdf(document_id, entity_id=_entity_of(document_id, target.ledger)))
     typer.echo(f"{output}")
+
+
+def _entity_of(document_id: str, ledger: LedgerView) -> str:
+    found = [item["pk"] for item in ledger.find(document_id) if item["pk"].startswith(CASE_PREFIX)]
+    customer = ledger.customer_of(ledger.case(*case_of(found[0]))) if found else None
+    if customer is None or customer.entity_id is None:
+        raise TargetError(f"the ledger knows no document {document_id}")
+    return customer.entity_id

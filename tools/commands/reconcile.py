@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from quittance.runtime.queues import Queues, revisit_message
 from tools.commands.options import AsJson, Stack
 from tools.explain import total_in_print
-from tools.reconciliation import reconciled, unfinished
+from tools.reconciliation import held, reconciled, unfinished
 from tools.target import chosen
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ def reconcile(
 
     A repair never edits or deletes: it runs a payment through the normal pipeline again.
     """
-    target = chosen(stack)
-    results = reconciled(target.ledger, target.space_invoices)
-    for result in results:
-        typer.echo(json.dumps(_line(result), ensure_ascii=False) if as_json else _as_text(result))
-    if repair:
-        _repair(target)
+    with chosen(stack) as target:
+        results = reconciled(target.ledger, partial(held, target.space_invoices))
+        for result in results:
+            typer.echo(json.dumps(_line(result), ensure_ascii=False) if as_json else _as_text(result))
+        if repair:
+            _repair(target)
     raise typer.Exit(0 if all(result.agrees for result in results) else 1)
 
 

@@ -30,12 +30,11 @@ def redrive(
     """
     if (queue is None) is not every:
         raise typer.BadParameter("name a queue or give --all")
-    target = chosen(stack)
-    if queue is not None and queue not in target.queues:
-        raise typer.BadParameter(f"there is no queue {queue}; there are {', '.join(sorted(target.queues))}")
-    sqs = target.client("sqs")
-    for name in [queue] if queue else sorted(target.queues):
-        typer.echo(f"{name}: {redriven(sqs, target.queues[name])} sent again")
+    with chosen(stack) as target:
+        if queue is not None and queue not in target.queues:
+            raise typer.BadParameter(f"there is no queue {queue}; there are {', '.join(sorted(target.queues))}")
+        for name in [queue] if queue else sorted(target.queues):
+            typer.echo(f"{name}: {redriven(target.client('sqs'), target.queues[name])} sent again")
 
 
 def redriven(sqs: Any, pair: QueuePair) -> int:  # noqa: ANN401 - boto3's clients have no type

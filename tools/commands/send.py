@@ -14,7 +14,7 @@ from quittance.providers import provider_names
 from tools.commands.options import Connection, Stack
 from tools.deliveries import signed_headers
 from tools.samples import with_fresh_ids
-from tools.target import chosen
+from tools.target import Target, chosen
 
 _TIMEOUT_S = 30
 
@@ -30,22 +30,23 @@ def send(
     stack: Stack = None,
 ) -> None:
     """Sign sample events and post them to the webhook, printing each answer. Fails unless all are answered with 2xx."""
-    target = chosen(stack)
-    suffix = uuid.uuid4().hex[:8]
-    accepted = True
-    for file in files:
-        name = provider or file.resolve().parent.name
-        if name not in provider_names():
-            raise typer.BadParameter(f"{file}: no provider is called {name}; name one with --provider")
-        body = file.read_bytes()
-        try:
-            body = with_fresh_ids(body, suffix) if fresh_ids else body
-            headers = signed_headers(name, body, target.secret(name, connection), int(time.time()))
-        except (ValueError, KeyError, TypeError):
-            raise typer.BadParameter(f"{file}: not an event of {name} that can be signed") from None
-        answer = httpx.post(
-            f"{target.webhooks}/webhooks/{name}/{connection}", content=body, headers=headers, timeout=_TIMEOUT_S, trust_env=False
-        )
-        typer.echo(f"{file}: {answer.status_code} {answer.text.strip()}")
-        accepted = accepted and answer.is_success
-    raise typer.Exit(0 if accepted else 1)
+    suffix = uuid.uuid4().hex[:8] if fresh_ids else None
+    with chosen(stack) as target:
+        answers = [_sent(target, file, provider or file.resolve().parent.name, connection, suffix) for file in files]
+    raise typer.Exit(0 if all(answer.is_success for answer in answers) else 1)
+
+
+def _sent(target: Target, file: Path, provider: str, connection: str, suffix: str | None) -> httpx.Response:
+    """Sign and post one file, with new ids if a suffix for them is given, and print the answer."""
+    if provider not in provider_names():
+        raise typer.BadParameter(f"{file}: no provider is called {provider}; name one with --provider")
+    secret = target.secret(provider, connection)
+    try:
+        body = with_fresh_ids(file.read_bytes(), suffix) if suffix else file.read_bytes()
+        headers = signed_headers(provider, body, secret, int(time.time()))
+    except (ValueError, KeyError, TypeError):
+        raise typer.BadParameter(f"{file}: not an event of {provider} that can be signed") from None
+    url = f"{target.webhooks}/webhooks/{provider}/{connection}"
+    answer = httpx.post(url, content=body, headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+    typer.echo(f"{file}: {answer.status_code} {answer.text.strip()}")
+    return answer

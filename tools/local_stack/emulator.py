@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -30,6 +31,9 @@ CREDENTIALS = {
 _PYTHON = ROOT / ".tools" / "ministack" / "bin" / "python"
 _START_TIMEOUT_S = 30.0
 _POLL_S = 0.05
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is one of our own
+_ROOM_BYTES = 4 * 2**30
+"""More than three stacks have taken at once."""
 # What the emulator is given reaches the functions, which must see no more than Lambda would give them.
 _NOT_FOR_FUNCTIONS = ("AWS_", "PYTHON", "POWERTOOLS_", "QUITTANCE_", "LOG_LEVEL", "VIRTUAL_ENV", "SPACE_INVOICES_")
 
@@ -47,7 +51,9 @@ def emulator(host: str, port: int, api_path: str) -> Iterator[str]:
     _check_version()
     log = BUILD / f"emulator-{port}.log"
     with ExitStack() as cleanup:
-        temporary = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="quittance-", ignore_cleanup_errors=True))
+        temporary = cleanup.enter_context(
+            tempfile.TemporaryDirectory(prefix="quittance-", dir=_in_memory(), ignore_cleanup_errors=True)
+        )
         output = cleanup.enter_context(log.open("w"))
         env = {**_environment(), "TMPDIR": temporary, "BIND_HOST": host, "MINISTACK_HOST": host, "GATEWAY_PORT": str(port)}
         command = [_PYTHON, Path(__file__).with_name("gateway.py")]
@@ -58,6 +64,17 @@ def emulator(host: str, port: int, api_path: str) -> Iterator[str]:
         url = f"http://{host}:{port}"
         _wait_until_it_answers(url, process, log)
         yield url
+
+
+def _in_memory() -> Path | None:
+    """Where the functions are unpacked: each of their processes gets tens of megabytes in thousands of small files of its own.
+
+    Some disks take minutes to remove them all. None, the usual place, where memory has no room or may not be executed from.
+    """
+    if not (_MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)):
+        return None
+    may_execute = not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
+    return _MEMORY if may_execute and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from quittance.errors import QuittanceError
-from tools.invoicing_server import LOGS, InvoicingServer, InvoicingServerError, exit_on_sigterm, invoicing_server
+from tools.invoicing_server import LOGS, InvoicingServer, InvoicingServerError, invoicing_server
 from tools.local_stack import LocalStack, LocalStackError
 from tools.local_stack.sam import BUILD as STACK_LOGS
 from tools.local_stack.sam import ROOT
@@ -24,14 +24,15 @@ from tools.milestone import report
 from tools.milestone.play import Player, RefusedError
 from tools.milestone.proof import Check, Outcome, checks, outcome, printed_kind, rows
 from tools.milestone.scenario import FORGED, ONE_BY_ONE, REGISTERING, STORIES
-from tools.target import TargetError, local_target
+from tools.signals import unwind_when_stopped
+from tools.target import TargetError, target_of
 from tools.waiting import WaitedTooLongError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tools.target import Target
+from tools.target import Target
 
 RUN = ROOT / "build" / "run.json"
 DOCUMENTS = ROOT / "build" / "documents"
@@ -54,7 +55,7 @@ _INTERRUPTED = 130
 
 def main() -> int:
     """Run the milestone. Returns 0 only if everything is proven right."""
-    exit_on_sigterm()
+    unwind_when_stopped()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     RUN.unlink(missing_ok=True)
     started = time.monotonic()
@@ -79,10 +80,7 @@ def _bring_up_and_run(console: Console, progress: Callable[[str], None]) -> int:
         stack = LocalStack(
             space_invoices_url=server.url, space_invoices_api_key=server.api_key, port=_free_port(), progress=progress
         )
-        with console.status("setting up"), stack:
-            target = local_target(
-                {"webhooks": stack.webhooks_url, "aws_endpoint_url": stack.aws_endpoint_url, "stack": stack.stack_name}
-            )
+        with console.status("setting up"), stack, target_of(stack) as target:
             is_proven = _run(console, progress, target, server)
             progress("saving the functions' logs")
             _keep_function_logs(target)

@@ -15,7 +15,7 @@ import httpx
 
 from quittance.documents import DocumentState
 from quittance.plan import Plan, plan
-from quittance.providers import provider
+from quittance.providers import provider, provider_names
 from tools.deliveries import signed_headers
 from tools.explain import waiting
 from tools.milestone.scenario import Delivery, Story
@@ -71,6 +71,10 @@ class Player:
     """Title of a story -> what its payments waited for after the first round."""
     waited: dict[str, str] = field(default_factory=dict)
     """Identity of a fact -> what it had to wait for."""
+    secrets: dict[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.secrets = {name: self.target.secret(name, CONNECTION) for name in provider_names()}
 
     def play(self, stories: Iterable[Story]) -> None:
         """Play stories side by side.
@@ -115,7 +119,7 @@ class Player:
     def _post(self, delivery: Delivery, secret: str | None = None) -> tuple[Translation, int]:
         name = delivery.sample.partition("/")[0]
         body = self._body(delivery)
-        headers = signed_headers(name, body, secret or self.target.secret(name, CONNECTION), int(time.time()))
+        headers = signed_headers(name, body, secret or self.secrets[name], int(time.time()))
         url = f"{self.target.webhooks}/webhooks/{name}/{CONNECTION}"
         status = wait_for(f"an answer to {delivery.sample}", lambda: _answer(url, body, headers), seconds=self.patience_s)
         return provider(name).translate(body, CONNECTION, {}), status

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind
@@ -62,14 +63,18 @@ class Outcome:
 
 def outcome(target: Target) -> Outcome:
     """Read everything: the ledger from the table, the documents and payments from the invoicing API."""
-    entities = target.ledger.entities().values()
-    documents = [one for entity in entities for one in held(target.space_invoices, entity)]
+    documents = {entity: list(held(target.space_invoices, entity)) for entity in target.ledger.entities().values()}
     received: dict[str, Decimal] = defaultdict(Decimal)
-    for entity in entities:
+    for entity in documents:
         for payment in target.space_invoices.pages("payments", entity_id=entity):
             if payment.get("invoice_id") and not payment.get("deleted_at"):
                 received[payment["currency_code"]] += Decimal(payment["amount"])
-    return Outcome(list(target.ledger.cases()), documents, dict(received), reconciled(target.ledger, target.space_invoices))
+    return Outcome(
+        cases=list(target.ledger.cases()),
+        documents=list(chain.from_iterable(documents.values())),
+        received=dict(received),
+        reconciliations=reconciled(target.ledger, lambda entity: documents[entity]),
+    )
 
 
 def checks(target: Target, found: Outcome, played: Sequence[Played], waits: dict[str, set[str]], forged: int) -> list[Check]:

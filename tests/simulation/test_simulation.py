@@ -1,0 +1,69 @@
+"""The simulation itself: no seed fails, every fault is injected, a failure replays and shrinks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from tests.simulation import faults
+from tests.simulation.generate import history
+from tests.simulation.history import Outage
+from tests.simulation.planted import BUGS, planted
+from tests.simulation.scenarios import STORIES, after_a_long_outage, registration, told
+from tests.simulation.shrink import shortest
+from tests.simulation.simulate import simulate
+
+SEEDS = range(1, 301)
+
+
+def test_no_seed_fails() -> None:
+    failures = {seed: violation for seed in SEEDS if (violation := simulate(history(seed)).violation)}
+    assert not failures
+
+
+def test_nothing_fails_when_nothing_goes_wrong() -> None:
+    failures = {seed: violation for seed in range(1, 101) if (violation := simulate(history(seed, frozenset())).violation)}
+    assert not failures
+
+
+@pytest.mark.parametrize("switch", sorted(faults.ALL))
+def test_every_fault_alone_is_survived(switch: str) -> None:
+    assert not [seed for seed in range(1, 41) if simulate(history(seed, frozenset({switch}))).violation]
+
+
+def test_every_kind_of_fault_is_injected() -> None:
+    injected: Counter[str] = Counter()
+    for seed in SEEDS:
+        injected.update(simulate(history(seed)).injected)
+    assert set(injected) == {kind for kinds, _, _ in faults.CALL_FAULTS.values() for kind in kinds} | {"refused"}
+
+
+def test_a_seed_replays_to_the_same_trace() -> None:
+    for seed in (3, 14, 26, 262):
+        first, second = (simulate(history(seed), trace=True) for _ in range(2))
+        assert first.trace == second.trace
+        assert first.trace
+
+
+def test_a_failing_history_is_shortened_to_what_matters() -> None:
+    bug = next(bug for bug in BUGS if bug.name == "cap missing")
+    with planted(bug):
+        failing = next(chosen for seed in SEEDS if simulate(chosen := history(seed)).violation)
+        short = shortest(failing)
+        assert simulate(short).violation
+        assert len(short.deliveries) <= 4
+        assert not short.faults
+    assert not simulate(short).violation
+
+
+def test_an_outage_of_twelve_hours_makes_no_dead_letters() -> None:
+    for status in (0, 429, 500, 503):
+        quiet = told([registration(), *STORIES["paid and refunded"]])
+        assert not simulate(replace(quiet, outages=(Outage(0, 12 * 3600, status),))).violation
+
+
+def test_a_lost_response_after_a_long_outage_is_not_repeated_under_another_key() -> None:
+    for run in after_a_long_outage():
+        assert not simulate(run).violation, run
