@@ -34,6 +34,7 @@ RUN_ELSEWHERE = {
     "make test": "it is what runs this test",
     "make check": "it is what .ci/run calls",
     "make simulate SEEDS=1000": "by .ci/run, with more seeds",
+    "make prove": "by .ci/run",
     "make bench": "its parts are tests of benchmarks; its figures need a quiet machine",
     "make build": "the local stack builds the same way for this machine",
 }
