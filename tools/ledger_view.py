@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from quittance.ledger import HEAD, OPEN_FINDING, CaseFile, Ledger
+from quittance.ledger import HEAD, OPEN_FINDING, CaseFile, Ledger, case_names
 from quittance.registration import PROFILE, customer_pk, read_customer
 from quittance.runtime.table import DynamoTable
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from quittance.storage import Item
 
 CASE_PREFIX = "CASE#"
-_CASE_PARTS = 3
 _SEARCHED = "contains(pk, :id) OR contains(sk, :id) OR #number = :id"
 
 
@@ -44,7 +43,7 @@ class LedgerView:
         """Every payment, in no particular order."""
         for item in self._scan("sk = :head", {":head": HEAD}):
             if item["pk"].startswith(CASE_PREFIX) and not item.get("part_of"):
-                yield self.case(*case_of(item["pk"]))
+                yield self.case(*case_names(item["pk"]))
 
     def find(self, reference: str) -> list[Item]:
         """What an event id or a document id leads to, without searching."""
@@ -84,14 +83,8 @@ class LedgerView:
                 yield {name: restore(value) for name, value in item.items()}
 
 
-def case_of(pk: str) -> tuple[str, str, str]:
-    """Provider, account and id of a case's partition key. An id may hold a `#`; providers and accounts do not."""
-    provider, account, case_id = pk.removeprefix(CASE_PREFIX).split("#", _CASE_PARTS - 1)
-    return provider, account, case_id
-
-
 def _names(item: Item, some_id: str) -> bool:
     """Whether one of the ids in an item's keys is exactly this one."""
-    if item["pk"].startswith(CASE_PREFIX) and case_of(item["pk"])[2] == some_id:
+    if item["pk"].startswith(CASE_PREFIX) and case_names(item["pk"])[2] == some_id:
         return True
     return some_id in item["sk"].split("#")[1:] or item["pk"] == customer_pk(some_id)

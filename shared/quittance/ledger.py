@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument, document_from_json
 from quittance.errors import Retry
@@ -249,11 +250,22 @@ class CaseFile:
 
 
 def case_pk(provider: str, account: str, case_id: str) -> str:
-    return f"CASE#{provider}#{account}#{case_id}"
+    """The partition of a case. Two accounts never share one, whatever characters their ids hold."""
+    return f"CASE#{provider}#{_escaped(account)}#{case_id}"
+
+
+def case_names(pk: str) -> tuple[str, str, str]:
+    """Provider, account and id out of a case's partition key: the inverse of `case_pk`."""
+    _, provider, account, case_id = pk.split("#", 3)
+    return provider, unquote(account), case_id
 
 
 def owner_pk(provider: str, account: str) -> str:
-    return f"OWNER#{provider}#{account}"
+    return f"OWNER#{provider}#{_escaped(account)}"
+
+
+def _escaped(account: str) -> str:
+    return account.replace("%", "%25").replace("#", "%23")
 
 
 class Ledger:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quittance.errors import InDoubt, Retry
-from quittance.ledger import Ledger
+from quittance.ledger import Ledger, case_names, case_pk
 from tests.unit.stories import dispute, fact, refund, renewal, succeeded
 from tests.use_cases.world import World
 from tools.sandbox.model import Sandbox
@@ -237,3 +237,16 @@ def test_joined_cases_leave_nothing_behind(world: World) -> None:
     world.take(renewal(), succeeded(invoice_id="in_1", awaits_renewal=True))
     facts = [item["sk"] for item in world.table.items() if item["sk"].startswith(("FACT#", "DOC#")) and "CASE#" in item["pk"]]
     assert len(facts) == len(set(facts))
+
+
+def test_ids_of_two_customers_never_lead_to_one_case() -> None:
+    world = World()
+    odd = {"country": "DE", "accounts": []}
+    world.register("a", name="A", **odd)
+    world.register("a#b", name="B", **odd)
+    for customer, payment in (("a", "b#c"), ("a#b", "c")):
+        world.take(succeeded(provider="platform", account=customer, payment_id=payment))
+    holders = [one["id"] for one in world.api.pages("entities", entity_id=None)]
+    assert [len(world.held("invoices", entity)) for entity in holders] == [1, 1]
+    for account, case_id in (("a", "b#c"), ("a#b", "c"), ("50%23", "x")):
+        assert case_names(case_pk("platform", account, case_id)) == ("platform", account, case_id)

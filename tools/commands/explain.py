@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from quittance.ledger import case_names
 from quittance.registration import customer_pk, read_customer
 from tools.commands.options import AsJson, Stack
 from tools.explain import as_text, explain_case
-from tools.ledger_view import CASE_PREFIX, LedgerView, case_of
+from tools.ledger_view import CASE_PREFIX, LedgerView
 from tools.target import TargetError, chosen
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _explanations(view: LedgerView, items: Iterable[Item]) -> Iterator[dict[str,
     for item in items:
         pk = item["pk"]
         if pk.startswith(CASE_PREFIX):
-            case = view.case(*case_of(pk))
+            case = view.case(*case_names(pk))
             if case.pk not in told:
                 yield explain_case(case, view.customer_of(case))
             told.add(case.pk)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from quittance.ledger import case_names
 from tools.commands.options import AsJson, Stack
 from tools.explain import in_print
-from tools.ledger_view import CASE_PREFIX, case_of
+from tools.ledger_view import CASE_PREFIX
 from tools.target import chosen
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _line(item: Item) -> dict[str, Any]:
         "opened_at": datetime.fromtimestamp(item["opened_at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     if item["pk"].startswith(CASE_PREFIX):
-        provider, account, case_id = case_of(item["pk"])
+        provider, account, case_id = case_names(item["pk"])
         return line | {"provider": provider, "account": account, "payment_id": case_id}
     return line | {"business_customer": item["pk"].partition("#")[2]}
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from quittance.ledger import case_names
 from tools.commands.options import Stack
-from tools.ledger_view import CASE_PREFIX, LedgerView, case_of
+from tools.ledger_view import CASE_PREFIX, LedgerView
 from tools.target import TargetError, chosen
 
 
@@ -25,7 +26,7 @@ def pdf(
 
 def _entity_of(document_id: str, ledger: LedgerView) -> str:
     found = [item["pk"] for item in ledger.find(document_id) if item["pk"].startswith(CASE_PREFIX)]
-    customer = ledger.customer_of(ledger.case(*case_of(found[0]))) if found else None
+    customer = ledger.customer_of(ledger.case(*case_names(found[0]))) if found else None
     if customer is None or customer.entity_id is None:
         raise TargetError(f"the ledger knows no document {document_id}")
     return customer.entity_id

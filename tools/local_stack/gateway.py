@@ -52,8 +52,9 @@ def _action_as_in_aws(service: str, *request: Any) -> str | None:  # noqa: ANN40
 
 def _end_with_parent() -> None:
     sys.stdin.read()
-    # The functions' files may be in memory, which nobody would give back.
-    subprocess.Popen(["rm", "-rf", os.environ["TMPDIR"]], start_new_session=True)  # noqa: S603, S607 - our own folder
+    # The functions' files may be in memory, which nobody would give back; they are removed when nothing writes them any more.
+    clean_up = 'while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"'
+    subprocess.Popen(["sh", "-c", clean_up, str(os.getpid()), os.environ["TMPDIR"]], start_new_session=True)  # noqa: S603, S607
     os.killpg(0, signal.SIGKILL)
 
 
