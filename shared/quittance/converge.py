@@ -145,7 +145,7 @@ class Converger:
         return DocumentEntry(
             record=RecordedDocument(document=document, state=DocumentState.INTENDED),
             body=request_body(document, origin, _record(case, document.refers_to)).decode(),
-            idempotency_key=self._key(document, customer, case, 0),
+            idempotency_key=self._key(document, customer, case),
             intended_at=self._now(),
             attempted_at=self._now(),
         )
@@ -156,8 +156,8 @@ class Converger:
         key = idempotency_key(self._scope(customer), entry.idempotency_key) if is_old else entry.idempotency_key
         return replace(entry, attempts=entry.attempts + 1, attempted_at=self._now(), idempotency_key=key)
 
-    def _key(self, document: Document, customer: BusinessCustomer, case: CaseFile, revision: int) -> str:
-        return idempotency_key(self._scope(customer), f"{case.pk}\n{document.key}", revision)
+    def _key(self, document: Document, customer: BusinessCustomer, case: CaseFile) -> str:
+        return idempotency_key(self._scope(customer), f"{case.pk}\n{document.key}")
 
     def _scope(self, customer: BusinessCustomer) -> str:
         return f"{self._stage}\n{customer.entity_id}"

@@ -183,9 +183,9 @@ def entity_body(customer: BusinessCustomer) -> bytes:
     )
 
 
-def idempotency_key(scope: str, name: str, revision: int = 0) -> str:
-    """A key that is unique per account and operation: 64 characters, the same for the same scope, name and revision."""
-    return "q1-" + hashlib.sha256(f"{scope}\n{name}\n{revision}".encode()).hexdigest()[:61]
+def idempotency_key(scope: str, name: str) -> str:
+    """A key that is unique per account and operation: 64 characters, the same for the same scope and name."""
+    return "q1-" + hashlib.sha256(f"{scope}\n{name}".encode()).hexdigest()[:61]
 
 
 def answer_differs(document: Document, answer: Mapping[str, Any]) -> str:

@@ -111,6 +111,8 @@ class SimulatedApi:
             self._world.now += READ_TIMEOUT_S
             self._world.leave(call, fault)
             raise httpx.ReadTimeout("no answer")
+        if call == "api.create" and request.path != "/entities":
+            self.refused.discard(_document_name(request))
         answer = self._handle(request, self._world.fault_amount if fault == "lookup-lag" else 0)
         self._world.leave(call, fault, str(answer.response.status) if answer.response else "")
         if fault == "lost-response":
@@ -151,8 +153,13 @@ class SimulatedApi:
         )
         if request.method == "POST" and request.path != "/entities":
             name = _document_name(request)
-            self._require(name not in self.refused, f"asked again for what was refused: {name}")
+            self._require(not self._is_known_as_refused(name), f"asked again for what was refused: {name}")
             self._require_same((request.headers["x-entity-id"], *name), request.body, "a document was asked for in two ways")
+
+    def _is_known_as_refused(self, name: tuple[str, ...]) -> bool:
+        """Whether the ledger has it in writing: a refusal whose record got lost may be asked for once more."""
+        documents = [item for item in self._world.table.items() if item["sk"] == f"DOC#{name[2]}"] if name in self.refused else []
+        return any(item["state"] == "refused" and item["document"]["payment_id"] == name[1] for item in documents)
 
     def _require_same(self, name: tuple[str, ...], body: bytes, complaint: str) -> None:
         self._require(self._bodies.setdefault(name, body) == body, f"{complaint}: {name}")

@@ -18,7 +18,7 @@ _TABLE = ("table.read", "table.commit")
 CALL_FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]] = {
     # switch: the kinds of fault it stands for, the calls it can hit, the amounts it may have
     "kill": (("kill-before", "kill-after"), CALLS, (0,)),
-    "compete": (("compete",), CALLS, (0,)),
+    "compete": (("compete",), CALLS, (1, 2, 8)),
     "slow-call": (("pause",), CALLS, (3, 9, 25)),
     "lost-response": (("lost-response",), _MUTATIONS, (0,)),
     "no-connection": (("unreachable", "reset"), _API, (0,)),
@@ -70,7 +70,9 @@ def draw(random: Random, deliveries: int, enabled: frozenset[str]) -> tuple[Faul
 def crowd(random: Random, deliveries: int) -> tuple[Fault, ...]:
     """Functions that keep running into each other."""
     share = random.choice((0.1, 0.3, 0.6))
-    return tuple(Fault("compete", ANY_CALL, nth) for nth in range(1, 12 * deliveries) if random.random() < share)
+    return tuple(
+        Fault("compete", ANY_CALL, nth, random.choice((1, 1, 3))) for nth in range(1, 12 * deliveries) if random.random() < share
+    )
 
 
 def refusals(random: Random, deliveries: int) -> tuple[Fault, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quittance.facts import Fact, FactType, Payer, PayoutLine
 from quittance.money import Money
 from tests.simulation import faults
-from tests.simulation.history import Delivery, History, Outage
+from tests.simulation.history import RECEIVES_MAX, Delivery, History, Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -320,7 +320,7 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
     if "refusal" in enabled and random.random() < 0.04:
         drawn += faults.refusals(random, len(deliveries))
     begin = random.randrange(2 * HOUR)
-    outages = (Outage(begin, begin + random.choice((60, HOUR, 8 * HOUR)), random.choice((0, 429, 500, 503))),)
+    outages = (Outage(begin, begin + random.choice((60, HOUR, 8 * HOUR, 2 * DAY)), random.choice((0, 429, 500, 503))),)
     return History(
         seed=seed,
         start=start,
@@ -329,7 +329,7 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
         outages=outages if "outage" in enabled and random.random() < 0.1 else (),
         honoured_headers=headers,
         rotated_at=_rotation(random, deliveries) if "rotation" in enabled and random.random() < 0.25 else None,
-        receives_max=random.choice((1, 2, 3)) if "dead-letters" in enabled and random.random() < 0.08 else 12,
+        receives_max=random.choice((1, 2, 3)) if "dead-letters" in enabled and random.random() < 0.08 else RECEIVES_MAX,
         shuffled="reorder" in enabled and random.random() < 0.7,
     )
 

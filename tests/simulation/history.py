@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 CALLS = ("table.read", "table.commit", "api.create", "api.list", "api.delete", "queue.send", "queue.hide", "queue.delete")
 """Every kind of call that leaves a function. Each one is a boundary at which a function may die."""
 ANY_CALL = "any"
+RECEIVES_MAX = 20
+"""How often a message is received before it becomes a dead letter, as the template says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class History:
     honoured_headers: tuple[str, ...] = ("x-request-id", "idempotency-key")
     rotated_at: int | None = None
     """When the platform's signing secret is replaced, in seconds after the start."""
-    receives_max: int = 12
+    receives_max: int = RECEIVES_MAX
     """How often a message may be received before it becomes a dead letter; fewer than the template says make it happen often."""
     shuffled: bool = False
     """Whether queues are polled in an order drawn from the seed rather than by age."""
@@ -90,7 +92,7 @@ class History:
         parts += [f"idempotency headers honoured: {' '.join(self.honoured_headers) or 'none'}"] * (
             self.honoured_headers != ("x-request-id", "idempotency-key")
         )
-        parts += [f"dead letters after {self.receives_max} receives"] * (self.receives_max != 12)
+        parts += [f"dead letters after {self.receives_max} receives"] * (self.receives_max != RECEIVES_MAX)
         parts += [f"secret rotated at +{self.rotated_at} s"] * (self.rotated_at is not None)
         parts += [str(delivery) for delivery in sorted(self.deliveries, key=lambda one: one.at)]
         return "\n  ".join([*parts, *map(str, self.outages), *map(str, self.faults)])

@@ -140,11 +140,12 @@ def told_at_once(story: str) -> History:
 
 
 def variants(story: str) -> dict[str, History]:
-    """A story without faults: told slowly, in a crowd, in one event, and to an API that knows no idempotency keys."""
+    """A story without faults: told slowly, in a crowd, before the customer is known, in one event, without idempotency keys."""
     facts = [registration(), *STORIES[story]]
     return {
         "one by one": told(facts),
         "all at once": told(facts, apart_s=0, shuffled=True),
+        "registered last": told([*STORIES[story], registration()], apart_s=0),
         "in one event": told_at_once(story),
         "without idempotency": told(facts, apart_s=1, honoured_headers=()),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from tests.simulation.history import RECEIVES_MAX
 from tests.simulation.simulate import simulate
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def shortest(history: History) -> History:
             {"shuffled": False},
             {"outages": ()},
             {"rotated_at": None},
-            {"receives_max": 12},
+            {"receives_max": RECEIVES_MAX},
             {"honoured_headers": ("x-request-id", "idempotency-key")},
         ):
             if fails(candidate := replace(history, **simpler)):

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.simulation.checks import check_end
-from tests.simulation.history import History, Trace, Violation
+from tests.simulation.history import RECEIVES_MAX, History, Trace, Violation
 from tests.simulation.world import HOLD_UPS, World
 
 if TYPE_CHECKING:
     from collections import Counter
 
 
-RECEIVES_MAX = 12
-"""What the template says."""
-OUTAGE_RECEIVES = 9
-"""How many receives of a message an outage of hours uses up."""
+OUTAGE_RECEIVES = 15
+"""How many receives of a message the longest outage uses up."""
 REDRIVES_MAX = 30
-REDRIVEN_AFTER_S = 3600
+REDRIVEN_AFTER_S = 6 * 3600
 
 
 @dataclass(frozen=True, slots=True)

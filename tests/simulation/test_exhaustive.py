@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.history import History
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
 
 PLAIN = "one by one"
 OTHER_WAYS = [(story, way) for story in TELLING for way in variants(story) if way != PLAIN]

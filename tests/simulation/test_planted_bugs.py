@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.history import History
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
 
 SEEDS = range(1, 501)
 

@@ -58,10 +58,10 @@ def test_a_failing_history_is_shortened_to_what_matters() -> None:
     assert not simulate(short).violation
 
 
-def test_an_outage_of_twelve_hours_makes_no_dead_letters() -> None:
+def test_an_outage_of_two_days_makes_no_dead_letters() -> None:
     for status in (0, 429, 500, 503):
         quiet = told([registration(), *STORIES["paid and refunded"]])
-        assert not simulate(replace(quiet, outages=(Outage(0, 12 * 3600, status),))).violation
+        assert not simulate(replace(quiet, outages=(Outage(0, 48 * 3600, status),))).violation
 
 
 def test_a_lost_response_after_a_long_outage_is_not_repeated_under_another_key() -> None:

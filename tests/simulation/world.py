@@ -172,13 +172,14 @@ class World:
         self._poll(queue)
         return True
 
-    def _meanwhile(self) -> None:
-        """Another delivery, another function: whatever can run now, or would while the call that is waited for takes long."""
+    def _meanwhile(self, turns: int) -> None:
+        """Other deliveries, other functions: what can run now, or would while the call that is waited for takes long."""
         if len(self._stack) > NESTING_MAX:
             return
-        if not self._turn() and self._agenda and self._agenda[0][0] <= self.now + MEANWHILE_S:
-            self.now = self._agenda[0][0]
-            self._turn()
+        for _ in range(turns):
+            if not self._turn() and self._agenda and self._agenda[0][0] <= self.now + MEANWHILE_S:
+                self.now = self._agenda[0][0]
+                self._turn()
 
     # functions
 
@@ -259,7 +260,7 @@ class World:
             self.note("fault", str(one))
             match one.kind:
                 case "compete":
-                    self._meanwhile()
+                    self._meanwhile(one.amount)
                 case "pause":
                     self.now += one.amount
                 case "kill-before":

