@@ -282,6 +282,8 @@ def _in(seconds: int) -> str:
         ("9" * 5000, 60, 60),
         ("Fri, 20 Nov 2026 10:00:00 -0000", 60, 60),
     ],
+    # Named, because some hold the time at which the tests were collected.
+    ids="second none minutes days later earlier tomorrow word negative fraction empty endless zoneless".split(),
 )
 def test_the_pause_asked_for_is_kept_within_reason(retry_after: str, low: int, high: int) -> None:
     with pytest.raises(Retry) as caught:
