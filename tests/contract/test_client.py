@@ -283,7 +283,21 @@ def _in(seconds: int) -> str:
         ("Fri, 20 Nov 2026 10:00:00 -0000", 60, 60),
     ],
     # Named, because some hold the time at which the tests were collected.
-    ids="second none minutes days later earlier tomorrow word negative fraction empty endless zoneless".split(),
+    ids=[
+        "second",
+        "none",
+        "minutes",
+        "days",
+        "later",
+        "earlier",
+        "tomorrow",
+        "word",
+        "negative",
+        "fraction",
+        "empty",
+        "endless",
+        "zoneless",
+    ],
 )
 def test_the_pause_asked_for_is_kept_within_reason(retry_after: str, low: int, high: int) -> None:
     with pytest.raises(Retry) as caught:
