@@ -73,7 +73,7 @@ class Story:
         chosen = self.random.choice(AMOUNTS) * unit
         if at_most is None or chosen <= at_most:
             return chosen
-        return max(unit, self.random.randrange(unit, at_most + unit, unit))
+        return self.random.randrange(unit, max(at_most, unit) + 1, unit)
 
     def tell(self, kind: FactType, key: str, amount: int | None = None, event: str = "", **details: Any) -> Fact:
         fact = Fact(
