@@ -439,13 +439,15 @@ _WHAT = {
 def _credit(sheet: _Sheet, returned: _Returned, invoice: Document, amount: Money) -> None:
     what = _WHAT.get(returned.fact.type, "refund")
     paid_out = min(amount, sheet.recorded_on(invoice)) if returned.kind == "doubled" else amount
+    # What was taken back and is credited again happened again: it must not be dated before the corrective invoice.
+    moment = returned.fact.latest_at if sheet.find(returned.subject) else returned.fact.occurred_at
     sheet.add(
         Document(
             key=sheet.next_key(DocumentKind.CREDIT_NOTE, returned.subject),
             kind=DocumentKind.CREDIT_NOTE,
             subject=returned.subject,
             amount=amount,
-            date=sheet.customer.local_date(returned.fact.occurred_at).isoformat(),
+            date=sheet.customer.local_date(moment).isoformat(),
             date_service=invoice.date_service,
             date_service_to=invoice.date_service_to,
             fact=returned.fact.identity,

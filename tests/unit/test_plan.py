@@ -169,10 +169,11 @@ def test_a_dispute_lost_then_won_is_corrected_and_lost_again_credited_again() ->
     lost, won = dispute("lost", minute=20), dispute("won", minute=30)
     case, _ = arrive([succeeded(), lost, won])
     assert balance(case) == 10000
-    lost_again = Fact(**{name: getattr(lost, name) for name in lost.__slots__} | {"last_occurred_at": "2026-11-20T13:00:00Z"})
+    lost_again = Fact(**{name: getattr(lost, name) for name in lost.__slots__} | {"last_occurred_at": "2026-11-23T13:00:00Z"})
     again = Case(facts=(succeeded(), lost_again, won), documents=case.documents)
     (document,) = plan(again, CUSTOMER).documents
     assert document.key == "credit_note:dispute:dp_1:2"
+    assert document.date == "2026-11-23", "it was lost again three days later"
 
 
 def test_running_totals_of_refunds_are_credited_by_what_they_add() -> None:
