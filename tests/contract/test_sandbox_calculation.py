@@ -171,6 +171,35 @@ def test_lines_that_make_no_sense(line: dict[str, Any], path: str) -> None:
     assert (reply.status, reply.issues[0]["path"][:3]) == (422, ["items", 0, path])
 
 
+def test_an_amount_that_is_too_large_is_told_so() -> None:
+    api = Api()
+    payment = {"document_id": api.invoice()["id"], "amount": 10**12, "type": "card"}
+    (issue,) = api.call("POST", "/payments", payment).issues
+    assert (issue["path"], issue["message"]) == (["amount"], "Must be below 1,000,000,000,000")
+
+
+@pytest.mark.parametrize("name", ["price", "gross_price", "quantity"])
+def test_a_number_that_is_too_large_is_told_so(name: str) -> None:
+    item = {"name": "A", "quantity": 1, "taxes": []} | ({"price": 1} if name == "quantity" else {}) | {name: 10**12}
+    (issue,) = Api().call("POST", "/invoices", {"items": [item]}).issues
+    assert (issue["path"], issue["message"]) == (["items", 0, name], "Must be below 1,000,000,000,000")
+    fine = item | {name: 10**12 - 1}
+    assert Api().call("POST", "/invoices", {"items": [fine]}).status == 201
+
+
+def test_net_prices_are_held_against_the_expected_total() -> None:
+    api = Api()
+    body = {"calculation_mode": "b2b_standard", "items": [_net(33.33), _net(33.33), _net(33.34)]}
+    for expected, total, correction in ((121.99, 121.99, None), (122, 122, 0.01)):
+        invoice = api.create("/invoices", body | {"expected_total_with_tax": expected})
+        assert (invoice["total"], invoice["total_with_tax"], invoice["rounding_correction"]) == (100, total, correction)
+    assert api.call("POST", "/invoices", body | {"expected_total_with_tax": 100}).status == 422
+
+
+def _net(price: float) -> dict[str, Any]:
+    return {"name": "A", "quantity": 1, "price": price, "taxes": [{"rate": 22}]}
+
+
 def test_separators_carry_no_amounts() -> None:
     invoice = Api().invoice(items=[{"type": "separator", "name": "Plans"}, *_items(122)])
     assert [line["total_with_tax"] for line in invoice["items"]] == [None, 122]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -45,6 +46,34 @@ def test_a_draft_is_issued_once_or_deleted() -> None:
     assert api.call("DELETE", address, query=INVOICE).status == 409
     assert api.call("DELETE", f"/documents/{other['id']}", query=INVOICE).content == b""
     assert api.call("GET", f"/invoices/{other['id']}").status == 404
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/invoices", "invoice"), ("/credit-notes", "credit_note")])
+def test_repeats_with_their_key_finalize_and_delete_once(path: str, kind: str) -> None:
+    api = Api()
+    one, two = (api.create(path, invoice_body(is_draft=True))["id"] for _ in range(2))
+    by_type = {"type": kind}
+    first, again = (api.call("POST", f"/documents/{one}/finalize", query=by_type, key="f") for _ in range(2))
+    assert first.status == again.status == 200
+    assert first.json == again.json == api.get(f"{path}/{one}")
+    assert [api.call("DELETE", f"/documents/{two}", query=by_type, key="d").status for _ in range(2)] == [204, 204]
+    assert api.call("DELETE", f"/documents/{two}", query=by_type, key="d2").status == 404
+    assert api.ids(path) == [one]
+
+
+def test_a_draft_takes_changes_but_no_payments() -> None:
+    api = Api()
+    assert api.call("POST", "/invoices", invoice_body(is_draft=True, payments=[{"type": "card"}])).issues[0]["path"] == [
+        "payments"
+    ]
+    draft = api.invoice(122, is_draft=True)["id"]
+    assert api.call("POST", "/payments", {"document_id": draft, "amount": 1, "type": "card"}).status == 422
+    api.call("PATCH", f"/invoices/{draft}", {"items": invoice_body(61)["items"], "date": "2026-11-01"})
+    api.clock.advance(40 * 24 * 3600)
+    issued = api.call("POST", f"/documents/{draft}/finalize", query=INVOICE).json
+    assert (issued["total_with_tax"], issued["date"], issued["number"]) == (61, "2026-11-01T00:00:00.000Z", "2026-00001")
+    assert api.create("/payments", {"document_id": draft, "amount": 61, "type": "card"})["invoice_id"] == draft
+    assert api.get(f"/invoices/{draft}")["paid_in_full"]
 
 
 def test_a_deleted_draft_leaves_no_link_behind() -> None:
@@ -98,10 +127,41 @@ def test_future_dates_can_be_accepted() -> None:
 def test_the_currency_is_the_entitys_unless_given() -> None:
     api = Api()
     assert api.invoice()["currency_code"] == "EUR"
-    dollars = api.invoice(currency_code="USD")
-    assert (dollars["currency_code"], dollars["total_converted"]) == ("USD", None)
+    assert api.invoice(currency_code="USD")["currency_code"] == "USD"
     assert api.call("POST", "/invoices", invoice_body(currency_code="eur")).status == 422
     assert api.call("POST", "/invoices", invoice_body(currency_code="EU")).status == 422
+
+
+def test_foreign_amounts_are_converted_by_the_table_of_the_settings() -> None:
+    rates = {"EUR": Decimal(1), "USD": Decimal("1.25"), "JPY": Decimal(160)}
+    api = Api(Settings(rate_limits=None, exchange_rates=rates))
+    invoice = api.invoice(122, currency_code="USD", payments=[{"type": "card", "amount": 61}])
+    assert invoice["exchange_rate"] == {
+        "base_currency": "USD",
+        "quote_currency": "EUR",
+        "rate": 0.8,
+        "date": "2026-11-20",
+    }
+    assert (invoice["total_converted"], invoice["total_with_tax_converted"]) == (80, 97.6)
+    assert (invoice["taxes"][0]["base_converted"], invoice["taxes"][0]["amount_converted"]) == (80, 17.6)
+    assert (invoice["items"][0]["total_converted"], invoice["items"][0]["total_with_tax_converted"]) == (80, 97.6)
+    (payment,) = api.get("/payments")["data"]
+    assert (payment["amount"], payment["amount_converted"]) == (61, 48.8)
+    assert api.call("PATCH", f"/payments/{payment['id']}", {"amount": 100}).json["amount_converted"] == 80
+    note = api.credit_note(61, currency_code="USD", linked_documents=[invoice["id"]])
+    assert note["total_with_tax_converted"] == 48.8
+    api.call("PATCH", f"/entities/{api.entity}", {"currency_code": "JPY"})
+    assert api.invoice(1, currency_code="USD")["total_with_tax_converted"] == 128
+
+
+def test_nothing_is_converted_at_home_and_nothing_can_be_without_a_rate() -> None:
+    api = Api()
+    home = api.invoice(122)
+    assert (home["exchange_rate"], home["total_converted"], home["total_with_tax_converted"]) == (None, 100, 122)
+    unknown = api.invoice(122, currency_code="XTS", payments=[{"type": "card"}])
+    assert (unknown["exchange_rate"], unknown["total_converted"], unknown["items"][0]["total_converted"]) == (None, None, None)
+    assert api.get("/payments")["data"][0]["amount_converted"] is None
+    assert api.invoice(122, currency_code="GBP")["total_with_tax_converted"] == 143.53
 
 
 def test_customers_are_snapshots() -> None:

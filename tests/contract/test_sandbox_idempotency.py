@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.sandbox_driver import UNHURRIED, Api, invoice_body
-from tools.sandbox.faults import Status
+from tools.sandbox.faults import IgnoreHeader, Match, Status
 from tools.sandbox.settings import Settings
 
 
@@ -107,6 +107,18 @@ def test_either_header_counts_and_x_request_id_is_the_stronger() -> None:
     first = api.call("POST", "/invoices", invoice_body(), headers=only)
     assert api.call("POST", "/invoices", invoice_body(), headers=only).content == first.content
     assert api.call("POST", "/invoices", invoice_body(), headers=only, key="other").content != first.content
+
+
+@pytest.mark.parametrize("ignored", ["x-request-id", "idempotency-key"])
+def test_one_of_the_headers_can_be_ignored_for_a_while(ignored: Any) -> None:
+    """A client that sends both with one value is safe from that; one that relies on the ignored header is not."""
+    api, both = Api(), {"x-request-id": "k", "idempotency-key": "k"}
+    first = api.call("POST", "/invoices", invoice_body(), headers=both)
+    fault = IgnoreHeader(kind="ignore_idempotency_header", header=ignored, times=2, match=Match(method="POST"))
+    api.sandbox.faults.add(fault)
+    assert api.call("POST", "/invoices", invoice_body(), headers=both).content == first.content
+    assert api.call("POST", "/invoices", invoice_body(), headers={ignored: "k"}).content != first.content
+    assert api.call("POST", "/invoices", invoice_body(), headers={ignored: "k"}).content == first.content
 
 
 @pytest.mark.parametrize(("honoured", "ignored"), [("x-request-id", "idempotency-key"), ("idempotency-key", "x-request-id")])

@@ -80,6 +80,23 @@ def test_a_credit_note_names_the_invoice_it_corrects(api: Api) -> None:
     assert "CN-2026-00001" in _text(api, invoice["id"])
 
 
+@pytest.mark.parametrize("path", ["/invoices", "/credit-notes"])
+def test_net_tax_by_rate_gross_and_the_clause_are_printed(api: Api, path: str) -> None:
+    standard = api.create("/taxes", {"tax_rates": [{"rate": 19}]})["id"]
+    reduced = api.create("/taxes", {"tax_rates": [{"rate": 7}]})["id"]
+    items = [
+        {"name": name, "quantity": 1, "price": price, "taxes": [{"tax_id": tax, "reverse_charge": reverse}]}
+        for name, price, tax, reverse in (("A", 100, standard, False), ("B", 200, reduced, False), ("C", 300, standard, True))
+    ]
+    clause = "Steuerschuldnerschaft des Leistungsempf\u00e4ngers"
+    body = {"items": items, "customer": CUSTOMER, "tax_clause": clause}
+    text = _text(api, api.create(path, body)["id"])
+    sums = ("€600.00", "€19.00", "€14.00", "€633.00", "Tax 19%", "Tax 7%", "19%, reverse charge", "€0.00")
+    for expected in (*sums, clause):
+        assert expected in text
+    assert text.count("Tax 19%") == 1
+
+
 @pytest.mark.parametrize(
     ("language", "expected"),
     [

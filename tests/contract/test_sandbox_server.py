@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.contract.sandbox_driver import UNLIMITED, invoice_body
+from tests.contract.sandbox_driver import invoice_body
 from tools.sandbox.model import Sandbox
 from tools.sandbox.server import running
+from tools.sandbox.settings import Settings
 from tools.sandbox.sources import wall_clock
 from tools.sandbox.transport import mounted
 
@@ -32,7 +33,8 @@ KEY = {"authorization": "Bearer sk_sandbox_1"}
 
 @pytest.fixture
 def sandbox() -> Sandbox:
-    return Sandbox(clock=wall_clock, settings=UNLIMITED, webhook_time_scale=0.001)
+    settings = Settings(rate_limits=None, plain_http_webhooks=True)
+    return Sandbox(clock=wall_clock, settings=settings, webhook_time_scale=0.001)
 
 
 @pytest.fixture(params=["over sockets", "mounted"])
@@ -208,6 +210,44 @@ def test_webhooks_really_leave_and_are_tried_again(live: httpx.Client) -> None:
         assert headers["X-Webhook-Signature"] == "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     log = live.get("/_sandbox/deliveries").json()["data"]
     assert [(entry["attempt"], entry["status"]) for entry in log] == [(1, 500), (2, 200)]
+
+
+PARTIES = {"issuer": {"country_code": "SI"}, "customer": {"country_code": "DE", "tax_number": "DE136695976"}}
+
+
+def test_the_register_can_be_steered_over_http(live: httpx.Client) -> None:
+    def valid() -> Any:
+        return live.post("/transaction-type/check", json=PARTIES).json()["vies_valid"]
+
+    assert valid() is True
+    assert live.post("/_sandbox/tax-numbers", json={"DE 136 695 976": False}).json() == {"DE136695976": False}
+    assert live.get("/_sandbox/tax-numbers").json() == {"DE136695976": False}
+    assert valid() is False
+    assert live.post("/_sandbox/tax-numbers", json={"DE1": "yes"}).status_code == 422
+    assert live.post("/_sandbox/faults", json={"kind": "registry_down"}).status_code == 200
+    assert valid() is None
+    assert valid() is False
+
+
+def test_a_slow_register_makes_only_those_wait_who_ask_it(live: httpx.Client) -> None:
+    live.post("/_sandbox/faults", json={"kind": "registry_slow", "seconds": 5})
+    live.post("/invoices", json=invoice_body(), timeout=2)
+    with pytest.raises(httpx.ReadTimeout):
+        live.post("/transaction-type/check", json=PARTIES, timeout=0.2)
+    assert live.post("/transaction-type/check", json=PARTIES, timeout=2).json()["vies_valid"] is True
+    assert [seen["fault"] for seen in live.get("/_sandbox/requests").json()["data"]][-3:] == [None, "registry_slow", None]
+
+
+def test_emails_are_counted_over_http(live: httpx.Client) -> None:
+    invoice = live.post("/invoices", json=invoice_body()).json()["id"]
+    live.post("/_sandbox/faults", json={"kind": "email_unverified"})
+    first = live.post(f"/documents/{invoice}/send", json={"to": "ada@example.com"})
+    assert (first.status_code, first.json()["code"]) == (403, "email_verification_required")
+    live.post(f"/documents/{invoice}/send", json={"to": "ada@example.com"})
+    (email,) = live.get("/_sandbox/emails").json()["data"]
+    assert (email["document_id"], email["to"]) == (invoice, "ada@example.com")
+    live.post("/_sandbox/reset")
+    assert live.get("/_sandbox/emails").json()["data"] == []
 
 
 def test_many_clients_at_once_get_unbroken_numbers(live: httpx.Client) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.contract.sandbox_driver import START, Api, invoice_body
 from tools.sandbox.contract import contract
 from tools.sandbox.deliveries import RETRY_AFTER_SECONDS
+from tools.sandbox.settings import Settings
 
 if TYPE_CHECKING:
     from tools.sandbox.deliveries import Delivery
@@ -66,6 +67,9 @@ def test_what_happens_to_documents_is_told() -> None:
     api.call("PATCH", f"/invoices/{draft['id']}", {"note": "x"})
     api.call("POST", f"/documents/{draft['id']}/send", {"to": "a@example.com"})
     assert _events(api) == ["invoice.updated", "invoice.sent"]
+    api.call("POST", f"/documents/{note['id']}/send", {"to": "a@example.com"})
+    api.call("PATCH", f"/credit-notes/{note['id']}", {"note": "x"})
+    assert _events(api) == []
     api.call("POST", f"/credit-notes/{note['id']}/void")
     assert _events(api) == ["credit_note.voided"]
     payment = api.ids("/payments")[0]
@@ -150,5 +154,44 @@ def test_a_deleted_endpoint_gets_nothing_more() -> None:
         ("http://[::1/hook", 422),
     ],
 )
-def test_endpoints_are_https_or_on_this_machine(url: str, status: int) -> None:
-    assert Api().call("POST", "/webhooks", {"url": url, "events": ["invoice.created"]}).status == status
+def test_endpoints_are_https_or_when_allowed_on_this_machine(url: str, status: int) -> None:
+    lenient, strict = Api(Settings(rate_limits=None, plain_http_webhooks=True)), Api()
+    body = {"url": url, "events": ["invoice.created"]}
+    assert lenient.call("POST", "/webhooks", body).status == status
+    assert strict.call("POST", "/webhooks", body).status == (status if url.startswith("https") else 422)
+    address = f"/webhooks/{_endpoint(strict)['id']}"
+    assert strict.call("PATCH", address, {"url": url}).status == (200 if url == "https://example.com/hook" else 422)
+
+
+def test_secrets_are_shown_once() -> None:
+    api = Api()
+    endpoint = _endpoint(api)
+    address = f"/webhooks/{endpoint['id']}"
+    changed = api.call("PATCH", address, {"description": "Books", "metadata": {"a": "1"}}).json
+    for shown in (changed, api.get(address), api.get("/webhooks")["data"][0]):
+        assert shown["secret"].startswith("whsec_****")
+        assert endpoint["secret"] not in json.dumps(shown)
+    assert changed["metadata"] == {"a": "1"}
+
+
+def test_corrections_by_hand_are_told_with_what_they_changed() -> None:
+    api = Api()
+    _endpoint(api)
+    invoice = api.invoice(122, metadata={"order": "1"})
+    _due(api)
+    api.call("PATCH", f"/invoices/{invoice['id']}", {"metadata": {"order": "2"}, "items": invoice_body(61)["items"]})
+    api.call("POST", f"/invoices/{invoice['id']}/void", {"reason": "Mistake"})
+    deliveries = _due(api)
+    told = {delivery.event: json.loads(delivery.body)["data"] for delivery in deliveries}
+    assert [delivery.event for delivery in deliveries] == [
+        "invoice.updated",
+        "credit_note.created",
+        "credit_note.issued",
+        "payment.received",
+        "invoice.paid",
+        "invoice.voided",
+    ]
+    assert (told["invoice.updated"]["id"], told["invoice.updated"]["metadata"]) == (invoice["id"], {"order": "2"})
+    assert told["invoice.updated"]["total_with_tax"] == 61
+    assert told["invoice.voided"]["voided_at"]
+    assert told["payment.received"]["invoice_id"] == invoice["id"]

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--refuse-overcredit", action="store_true")
     parser.add_argument("--apply-linked-credit", action="store_true")
     parser.add_argument("--accept-future-dates", action="store_true")
+    parser.add_argument("--https-webhooks-only", action="store_true", help="refuse endpoints on this machine without HTTPS")
     parser.add_argument("--webhook-time-scale", type=float, default=1.0, help="factor on the waiting times of the retry table")
     return parser
 
@@ -60,6 +61,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         accept_overcredit=not arguments.refuse_overcredit,
         apply_linked_credit=arguments.apply_linked_credit,
         accept_future_dates=arguments.accept_future_dates,
+        plain_http_webhooks=not arguments.https_webhooks_only,
     )
 
 

@@ -24,6 +24,7 @@ class Book:
     credit_notes: Shelf = field(default_factory=dict)
     payments: Shelf = field(default_factory=dict)
     webhooks: Shelf = field(default_factory=dict)
+    activities: Shelf = field(default_factory=dict)
     relations: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     """Relations of each document, by its identifier."""
     payments_of: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from tools.sandbox.books import take
-from tools.sandbox.calculation import Discount, Line, LineTotals, Mode, NegativeLine, Tax, Totals, calculate, rounded
+from tools.sandbox.calculation import Discount, Line, LineTotals, Mode, NegativeLine, Tax, TaxRow, Totals, calculate, rounded
 from tools.sandbox.call import Call
-from tools.sandbox.dates import at_midnight, read_date
-from tools.sandbox.directory import live_customer, rate_on
+from tools.sandbox.dates import at_midnight, read_date, timestamp
+from tools.sandbox.directory import live_customer
+from tools.sandbox.exchange import Exchange, exchange_from
 from tools.sandbox.kinds import INVOICE, Kind
-from tools.sandbox.transaction_type import classify
+from tools.sandbox.taxes import line_tax
+from tools.sandbox.transaction_type import EXPORTS, classify, vat_number
 from tools.sandbox.wire import Record, invalid
 
 _LARGEST = Decimal(10) ** 12
 _CURRENCY_LENGTH = 3
-_HIGHEST_RATE = 100
-_TEXTS = ("note", "payment_terms", "tax_clause", "footer", "signature", "reference")
+_TEXTS = ("note", "payment_terms", "footer", "signature", "reference")
 _PARTY_FIELDS = (
     "name email address address_2 post_code city state country country_code tax_number tax_number_2 company_number phone"
     " peppol_id peppol_scheme_id is_end_consumer"
 )
-_NATIONAL = ("vies", "exchange_rate", "furs", "fina", "pt", "eslog", "xrechnung", "zugferd", "ujp")
+_NATIONAL = ("furs", "fina", "pt", "eslog", "xrechnung", "zugferd", "ujp")
 _LINE_TEXTS = ("type", "name", "description", "classification", "price", "gross_price", "quantity", "unit", "item_id")
 
 
-def compose(call: Call, kind: Kind, body: Record) -> Record:
+_REVERSE_CHARGE = "Reverse charge"
+
+
+def compose(call: Call, kind: Kind, body: Record, issued: Record | None = None) -> Record:
     """Everything of a document that follows from the request: dates, parties, lines, amounts.
 
+    `issued` is the document as it was issued, when it is changed: its parties are known, so they are not judged again.
     Raises `Problem` 422 for a broken rule and 404 for a customer that does not exist.
     """
     entity = call.book.entity
     day = _issue_date(call, body)
-    mode = _mode(body, entity)
-    currency = _currency(body, entity)
+    exchange = exchange_from(call, _currency(body, entity))
     issuer = _party(entity) | body.get("issuer", {})
     customer = _customer(call, body)
+    judged = _judged(call, customer) if issued is None else {name: issued[name] for name in ("transaction_type", "vies")}
     return {
         **{name: body.get(name) for name in _TEXTS},
         **dict.fromkeys(_NATIONAL),
@@ -44,18 +49,63 @@ def compose(call: Call, kind: Kind, body: Record) -> Record:
         "issuer": issuer,
         "customer_id": body.get("customer_id"),
         "customer": customer,
-        "currency_code": currency,
-        "calculation_mode": mode,
-        "transaction_type": classify(entity, customer)["transaction_type"] if customer else "domestic",
+        "currency_code": exchange.currency,
+        "exchange_rate": exchange.shown(day),
+        "calculation_mode": _mode(body, entity),
+        **judged,
+        "tax_clause": _clause(entity, body, judged["transaction_type"]),
         "metadata": body.get("metadata") or {},
-        **_amounts(call, body, day, mode, foreign=currency != entity["currency_code"]),
+        **_amounts(call, body, day, judged["transaction_type"], exchange),
     }
+
+
+def _judged(call: Call, customer: Record | None) -> Record:
+    entity = call.book.entity
+    if not customer:
+        return {"transaction_type": "domestic", "vies": None}
+    validates = _rules(entity).get("vies_validate_vat") is not False
+    result = classify(entity, customer, call.is_registered if validates else None)
+    vies = None
+    if result["vies_valid"] is not None or result["warning"]:
+        vies = {
+            "valid": result["vies_valid"],
+            "vat_number": vat_number(customer),
+            "checked_at": timestamp(call.now),
+            "warning": result["warning"],
+        }
+    return {"transaction_type": result["transaction_type"], "vies": vies}
+
+
+def _rules(entity: Record) -> Record:
+    rules: Record = (entity["settings"].get("tax_rules") or {}).get("eu") or {}
+    return rules
+
+
+def _clause(entity: Record, body: Record, kind: str) -> str | None:
+    given: str | None = body.get("tax_clause")
+    if given is not None:
+        return given
+    defaults = entity["settings"].get("tax_clause_defaults") or {}
+    automatic = _REVERSE_CHARGE if _reverses(entity, kind) else None
+    return defaults.get(kind) or (defaults.get("export") if kind in EXPORTS else None) or automatic
+
+
+def _reverses(entity: Record, kind: str) -> bool:
+    return kind == "intra_eu_b2b" and bool(_rules(entity).get("auto_reverse_charge"))
+
+
+def _treated(entity: Record, tax: Tax | None, kind: str) -> Tax | None:
+    """The tax of a line after the entity's own rules for sales across borders."""
+    if kind in EXPORTS and _rules(entity).get("auto_remove_tax_export"):
+        return None
+    return replace(tax, rate=Decimal(0), reverse_charge=True) if tax and _reverses(entity, kind) else tax
 
 
 def read_amount(value: Decimal | int, path: list[str | int]) -> Decimal:
     """An amount of money in major units: above zero, with at most two decimals. Raises `Problem` 422."""
     amount = Decimal(value)
-    if not 0 < amount < _LARGEST or rounded(amount) != amount:
+    _check_size(amount, path)
+    if amount <= 0 or rounded(amount) != amount:
         raise invalid(path, "Must be above zero with at most two decimals")
     return rounded(amount)
 
@@ -121,26 +171,26 @@ def _customer(call: Call, body: Record) -> Record | None:
     return _party({}) | inline if inline else None
 
 
-def _amounts(call: Call, body: Record, day: date, mode: Mode, *, foreign: bool) -> Record:
+def _amounts(call: Call, body: Record, day: date, kind: str, exchange: Exchange) -> Record:
     items = body["items"]
     sold = [index for index, item in enumerate(items) if item.get("type") != "separator"]
     lines = [_line(call, items[index], ["items", index], day) for index in sold]
+    lines = [replace(line, tax=_treated(call.book.entity, line.tax, kind)) for line in lines]
     try:
-        totals = calculate(lines, mode)
+        totals = calculate(lines, _mode(body, call.book.entity))
     except NegativeLine as error:
         raise invalid(["items", sold[error.index], "discounts"], "Discounts exceed the line") from error
     correction = _rounding_correction(call, body, totals)
     gross = totals.gross + correction
     shown = dict(zip(sold, zip(lines, totals.lines, strict=True), strict=True))
     return {
-        "items": [_shown_line(call, item, shown.get(index), foreign=foreign) for index, item in enumerate(items)],
+        "items": [_shown_line(call, item, shown.get(index), exchange) for index, item in enumerate(items)],
         "total": totals.net,
         "total_with_tax": gross,
         "total_discount": totals.discount,
-        "taxes": [_shown_tax(row.tax, row.base, row.amount, foreign=foreign) for row in totals.taxes],
-        # The sandbox has no source of exchange rates: conversions into the entity's currency stay unknown.
-        "total_converted": None if foreign else totals.net,
-        "total_with_tax_converted": None if foreign else gross,
+        "taxes": [_shown_tax(row, exchange) for row in totals.taxes],
+        "total_converted": exchange.converted(totals.net),
+        "total_with_tax_converted": exchange.converted(gross),
         "rounding_correction": correction or None,
     }
 
@@ -163,11 +213,13 @@ def _line(call: Call, item: Record, path: list[str | int], day: date) -> Line:
     if (item.get("price") is None) == (item.get("gross_price") is None):
         raise invalid([*path, "price"], "Give exactly one of price and gross_price")
     gross = item.get("gross_price") is not None
+    if not gross and _rules(call.book.entity).get("require_gross_prices"):
+        raise invalid([*path, "gross_price"], "Required by the entity's tax rules")
     return Line(
         quantity=_number(item.get("quantity"), [*path, "quantity"], above_zero=True),
         unit_price=_number(item["gross_price" if gross else "price"], [*path, "gross_price" if gross else "price"]),
         gross=gross,
-        tax=_tax(call, item, [*path, "taxes"], day),
+        tax=line_tax(call, item, [*path, "taxes"], day),
         discounts=tuple(
             Discount(_number(discount["value"], [*path, "discounts"]), discount.get("type", "percent") == "percent")
             for discount in item.get("discounts", ())
@@ -179,58 +231,18 @@ def _number(value: Decimal | int | None, path: list[str | int], *, above_zero: b
     if value is None:
         raise invalid(path, "Required")
     number = Decimal(value)
-    if not 0 <= number < _LARGEST or (above_zero and not number):
+    _check_size(number, path)
+    if number < 0 or (above_zero and not number):
         raise invalid(path, "Must be positive")
     return number
 
 
-def _tax(call: Call, item: Record, path: list[str | int], day: date) -> Tax | None:
-    selectors = item.get("taxes")
-    if selectors is None:
-        return _default_tax(call, day)
-    if not selectors:
-        return None
-    if len(selectors) > call.book.entity["country_rules"]["max_taxes_per_item"]:
-        raise invalid(path, "Too many taxes on one line")
-    selector = selectors[0]
-    given = [name for name in ("tax_id", "rate", "classification") if selector.get(name) is not None]
-    if len(given) != 1:
-        raise invalid([*path, 0], "Give exactly one of tax_id, rate and classification")
-    reverse_charge = bool(selector.get("reverse_charge"))
-    if given == ["rate"]:
-        return _tax_by_rate(call, Decimal(selector["rate"]), [*path, 0, "rate"], day, reverse_charge=reverse_charge)
-    return _stored_tax(_selected(call, selector, [*path, 0]), day, reverse_charge=reverse_charge)
+def _check_size(number: Decimal, path: list[str | int]) -> None:
+    if number >= _LARGEST:
+        raise invalid(path, f"Must be below {_LARGEST:,}")
 
 
-def _default_tax(call: Call, day: date) -> Tax | None:
-    # What the real API does when `taxes` is left out is unknown; taking the entity's default tax makes the omission show.
-    defaults = (tax for tax in call.book.taxes.values() if tax["is_default"])
-    return next((_stored_tax(tax, day, reverse_charge=False) for tax in defaults), None)
-
-
-def _tax_by_rate(call: Call, rate: Decimal, path: list[str | int], day: date, *, reverse_charge: bool) -> Tax:
-    if not 0 <= rate <= _HIGHEST_RATE:
-        raise invalid(path, "Must be between 0 and 100")
-    for tax in call.book.taxes.values():
-        if rate_on(tax, day) == rate:
-            return _stored_tax(tax, day, reverse_charge=reverse_charge)
-    return Tax(rate, reverse_charge=reverse_charge)
-
-
-def _selected(call: Call, selector: Record, path: list[str | int]) -> Record:
-    if selector.get("tax_id"):
-        return take(call.book.taxes, selector["tax_id"], "Tax")
-    for tax in call.book.taxes.values():
-        if tax["classification"] == selector["classification"]:
-            return tax
-    raise invalid([*path, "classification"], "No tax has this classification")
-
-
-def _stored_tax(tax: Record, day: date, *, reverse_charge: bool) -> Tax:
-    return Tax(rate_on(tax, day), tax["id"], tax["classification"], reverse_charge)
-
-
-def _shown_line(call: Call, item: Record, calculated: tuple[Line, LineTotals] | None, *, foreign: bool) -> Record:
+def _shown_line(call: Call, item: Record, calculated: tuple[Line, LineTotals] | None, exchange: Exchange) -> Record:
     line, amounts = calculated or (None, None)
     net, gross = (amounts.net, amounts.gross) if amounts else (None, None)
     taxes = [_line_tax(line.tax, amounts)] if line and amounts and line.tax else []
@@ -242,8 +254,8 @@ def _shown_line(call: Call, item: Record, calculated: tuple[Line, LineTotals] | 
         "metadata": item.get("metadata") or {},
         "total": net,
         "total_with_tax": gross,
-        "total_converted": None if foreign else net,
-        "total_with_tax_converted": None if foreign else gross,
+        "total_converted": exchange.converted(net),
+        "total_with_tax_converted": exchange.converted(gross),
     }
 
 
@@ -257,13 +269,13 @@ def _line_tax(tax: Tax, amounts: LineTotals) -> Record:
     }
 
 
-def _shown_tax(tax: Tax, base: Decimal, amount: Decimal, *, foreign: bool) -> Record:
+def _shown_tax(row: TaxRow, exchange: Exchange) -> Record:
     return {
-        "tax_id": tax.tax_id,
-        "rate": tax.rate,
-        "base": base,
-        "amount": amount,
-        "base_converted": None if foreign else base,
-        "amount_converted": None if foreign else amount,
-        "reverse_charge": tax.reverse_charge,
+        "tax_id": row.tax.tax_id,
+        "rate": row.tax.rate,
+        "base": row.base,
+        "amount": row.amount,
+        "base_converted": exchange.converted(row.base),
+        "amount_converted": exchange.converted(row.amount),
+        "reverse_charge": row.tax.reverse_charge,
     }

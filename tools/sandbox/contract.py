@@ -14,6 +14,7 @@ import yaml
 from tools.sandbox.wire import Problem, Record
 
 DOCUMENT = Path(__file__).with_name("openapi.yaml")
+ADDITIONS = Path(__file__).with_name("additions.yaml")
 _METHODS = ("get", "post", "put", "patch", "delete")
 _LONGEST_INTEGER = 18
 _BOOLEANS = {"true": True, "false": False}
@@ -74,9 +75,9 @@ class Operation:
 class Contract:
     """Routes of one OpenAPI document."""
 
-    def __init__(self, document: Record, additions: Sequence[Operation] = ()) -> None:
+    def __init__(self, document: Record) -> None:
         self.document = document
-        self.operations = (*_operations(document), *additions)
+        self.operations = _operations(document)
         self._by_shape: dict[tuple[str, ...], dict[str, Operation]] = {}
         for operation in self.operations:
             self._by_shape.setdefault(_shape(operation.path), {})[operation.method] = operation
@@ -108,16 +109,11 @@ class Contract:
 @cache
 def contract() -> Contract:
     """The sandbox's contract: the document, and the operations of `ADDITIONS`. Compiled once."""
-    document = yaml.load(DOCUMENT.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    return Contract(document, ADDITIONS)
-
-
-def _addition(identifier: str, path: str) -> Operation:
-    return Operation(identifier, "POST", path, "entity", 200, idempotent=True, body=None, body_required=False, query=())
-
-
-ADDITIONS = (_addition("restorePayment", "/payments/{id}/restore"), _addition("restoreCustomer", "/customers/{id}/restore"))
-"""Operations outside the document: the vendor's SDK has `restore` for soft-deleted objects, its address is inferred."""
+    document, additions = (yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) for path in (DOCUMENT, ADDITIONS))
+    for path, item in additions["paths"].items():
+        document["paths"].setdefault(path, {}).update(item)
+    document["components"]["schemas"] |= additions["components"]["schemas"]
+    return Contract(document)
 
 
 def _operations(document: Record) -> list[Operation]:

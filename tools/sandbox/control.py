@@ -17,7 +17,8 @@ def control(sandbox: Sandbox, request: Request) -> Response:
     """Answers one control request.
 
     `POST faults` puts a rule in force (see `faults`), `GET faults` lists them, `DELETE faults` clears them; `GET state`,
-    `GET requests` and `GET deliveries` look inside; `POST reset` forgets everything.
+    `GET requests`, `GET deliveries` and `GET emails` look inside; `POST tax-numbers` says which are registered, `GET
+    tax-numbers` lists what was said; `POST reset` forgets everything.
     """
     try:
         return _json(200, _answer(sandbox, request))
@@ -29,6 +30,9 @@ def _answer(sandbox: Sandbox, request: Request) -> object:
     name = request.path.removeprefix(PREFIX)
     if (request.method, name) == ("POST", "faults"):
         return _add_fault(sandbox, request.body)
+    if (request.method, name) == ("POST", "tax-numbers"):
+        sandbox.registry.tell(decode(request.body))
+        return sandbox.registry.to_json()
     route = _ROUTES.get((request.method, name))
     if route is None:
         raise Problem(404, "Not Found")
@@ -51,6 +55,8 @@ _ROUTES: dict[tuple[str, str], Callable[[Sandbox], object]] = {
     ("GET", "state"): Sandbox.state,
     ("GET", "requests"): lambda sandbox: {"data": [dataclasses.asdict(seen) for seen in sandbox.seen]},
     ("GET", "deliveries"): lambda sandbox: {"data": list(sandbox.outbox.log)},
+    ("GET", "emails"): lambda sandbox: {"data": sandbox.emails},
+    ("GET", "tax-numbers"): lambda sandbox: sandbox.registry.to_json(),
     ("POST", "reset"): _reset,
 }
 

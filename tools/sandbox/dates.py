@@ -26,7 +26,7 @@ def at_midnight(day: date) -> str:
 
 def timestamp(moment: datetime) -> str:
     """An instant as the API returns it: ISO 8601 in UTC with milliseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def today(now: datetime, zone: str | None) -> date:

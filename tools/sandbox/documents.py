@@ -1,4 +1,4 @@
-"""Invoices and credit notes: create, issue, change, void, delete, download, send."""
+"""Invoices and credit notes: create, issue, change, void, delete, download."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tools.sandbox.composing import compose
 from tools.sandbox.contract import contract
 from tools.sandbox.dates import timestamp
 from tools.sandbox.directory import store_customer
+from tools.sandbox.entities import is_portuguese
 from tools.sandbox.kinds import CREDIT_NOTE, INVOICE, Kind, find_document, show_document
 from tools.sandbox.lists import list_records
 from tools.sandbox.numbering import formatted
@@ -20,12 +21,15 @@ from tools.sandbox.payments import apply_credit, plan_inline, record_payment, se
 from tools.sandbox.wire import Problem, Record, invalid, not_found
 
 _FORMATS = {INVOICE: "{yyyy}-{nnnnn}", CREDIT_NOTE: "CN-{yyyy}-{nnnnn}"}
+_PARTIES = frozenset({"customer", "customer_id"})
 _NOT_KEPT = frozenset({"payments", "change_reason"})
 _NOT_CREDITED = frozenset({"is_draft", "date_due", "linked_documents", "force_linked_documents"})
 
 
 def _create(kind: Kind, call: Call) -> Record:
     body = call.body
+    if body.get("is_draft") and is_portuguese(call.book.entity):
+        raise Problem(422, "Portugal has no drafts")
     composed = compose(call, kind, body)
     linked = _linked(call, kind, composed, body.get("linked_documents") or ())
     payments = body.get("payments") or ()
@@ -37,7 +41,7 @@ def _create(kind: Kind, call: Call) -> Record:
     document = _store(call, kind, composed, linked)
     if not body.get("is_draft"):
         _number(call, kind, document)
-    call.emit(f"{kind.name}.created", show_document(call.book, document))
+    call.tell(kind.name, show_document(call.book, document), "created", event=f"{kind.name}.created")
     if not body.get("is_draft"):
         _announce_issue(call, kind, document)
     for fields in planned:
@@ -165,10 +169,13 @@ def _update(kind: Kind, call: Call) -> Record:
     document = take(kind.shelf(call.book), call.id, kind.title)
     if document["voided_at"]:
         raise Problem(409, "A voided document cannot be changed")
+    if not document["is_draft"] and is_portuguese(call.book.entity):
+        raise Problem(422, "Issued documents cannot be changed in Portugal")
     body = call.book.bodies[call.id] | {key: value for key, value in call.body.items() if key not in _NOT_KEPT}
     if "items" in call.body:
         body.pop("expected_total_with_tax", None)
-    composed = compose(call, kind, body)
+    parties_change = document["is_draft"] or not _PARTIES.isdisjoint(call.body)
+    composed = compose(call, kind, body, None if parties_change else document)
     if composed["total_with_tax"] < document["total_paid"]:
         raise invalid(["items"], f"Less than the {document['total_paid']} already paid")
     if not document["is_draft"] and composed["date_year"] != document["date_year"]:
@@ -182,14 +189,13 @@ def _update(kind: Kind, call: Call) -> Record:
     settle(document, call.book.payments_of[call.id])
     call.touch(document)
     shown = show_document(call.book, document)
-    if kind is INVOICE:
-        call.emit("invoice.updated", shown)
+    call.tell(kind.name, shown, "updated", event="invoice.updated" if kind is INVOICE else None)
     return shown
 
 
 def _kept_snapshots(call: Call, document: Record) -> Record:
     """Parties are frozen when a document is issued: later changes of the entity or customer do not reach it."""
-    causes = {"issuer": {"issuer"}, "customer": {"customer", "customer_id"}}
+    causes = {"issuer": {"issuer"}, "customer": _PARTIES}
     return {name: document[name] for name, fields in causes.items() if not fields & call.body.keys()}
 
 
@@ -204,7 +210,7 @@ def _void(kind: Kind, call: Call) -> Record:
     document["voided_at"] = timestamp(call.now)
     call.touch(document)
     shown = show_document(call.book, document)
-    call.emit(f"{kind.name}.voided", shown)
+    call.tell(kind.name, shown, "voided", event=f"{kind.name}.voided")
     return shown
 
 
@@ -213,9 +219,9 @@ def _cancel(call: Call, invoice: Record) -> None:
     body = {key: value for key, value in call.book.bodies[invoice["id"]].items() if key not in _NOT_CREDITED}
     body |= {"date": call.today.isoformat(), "note": call.body.get("reason"), "reference": invoice["number"], "metadata": {}}
     inner = call.with_body(body)
-    note = _store(inner, CREDIT_NOTE, compose(inner, CREDIT_NOTE, body), [(INVOICE, invoice)])
+    note = _store(inner, CREDIT_NOTE, compose(inner, CREDIT_NOTE, body, invoice), [(INVOICE, invoice)])
     _number(inner, CREDIT_NOTE, note)
-    call.emit("credit_note.created", show_document(call.book, note))
+    call.tell(CREDIT_NOTE.name, show_document(call.book, note), "created", event="credit_note.created")
     call.emit(CREDIT_NOTE.issued_event, show_document(call.book, note))
     apply_credit(inner, invoice, note, f"Auto-applied credit note for voided invoice {invoice['number']}")
 
@@ -225,6 +231,7 @@ def _finalize(call: Call) -> Record:
     if not document["is_draft"]:
         raise Problem(409, "The document is already issued")
     _number(call, kind, document)
+    call.log(call.book, kind.name, call.id, "updated")
     _announce_issue(call, kind, document)
     return show_document(call.book, document)
 
@@ -237,7 +244,7 @@ def _delete(call: Call) -> None:
     _unrelate(call, call.id)
     del kind.shelf(call.book)[call.id]
     del call.book.bodies[call.id]
-    call.emit(f"{kind.name}.deleted", shown)
+    call.tell(kind.name, shown, "deleted", event=f"{kind.name}.deleted")
 
 
 def _of_type(call: Call) -> tuple[Kind, Record]:
@@ -252,23 +259,6 @@ def _pdf(call: Call) -> bytes:
     payments = [payment for payment in call.book.payments_of[call.id] if not payment["deleted_at"]]
     locale = call.query["locale"] or call.query["language"] or call.book.entity["locale"] or "en"
     return call.render(show_document(call.book, document), payments, {"locale": locale})
-
-
-def _send(call: Call) -> Record:
-    """Accepts an e-mail and delivers nothing. There is no public page, so there is no link to one."""
-    kind, document = find_document(call.book, call.id)
-    if document["is_draft"]:
-        raise Problem(422, "A draft cannot be sent")
-    if kind is INVOICE:
-        call.emit("invoice.sent", show_document(call.book, document))
-    return {
-        "message_id": call.ids.new("msg"),
-        "status": "sent",
-        "to": call.body["to"],
-        "subject": call.body.get("subject"),
-        "shareable_link": None,
-        "sandbox_skip_delivery": call.body.get("sandbox_skip_delivery", False),
-    }
 
 
 def _for_kind(kind: Kind, plural: str) -> dict[str, Handler]:
@@ -288,5 +278,4 @@ HANDLERS: dict[str, Handler] = {
     "finalizeDocument": _finalize,
     "deleteDocument": _delete,
     "renderPdf": _pdf,
-    "sendDocument": _send,
 }

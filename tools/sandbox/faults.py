@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -75,7 +76,34 @@ class LookupLag(_Rule):
         return timedelta(seconds=self.seconds)
 
 
-Fault = LoseResponse | ResetBefore | Status | Delay | LookupLag
+class IgnoreHeader(_Rule):
+    """The request is read as if this idempotency header were missing; the other one still counts."""
+
+    kind: Literal["ignore_idempotency_header"]
+    header: Literal["x-request-id", "idempotency-key"]
+
+
+class RegistryDown(_Rule):
+    """The EU's register of tax numbers does not answer the request's question. Requests that ask nothing do not count."""
+
+    kind: Literal["registry_down"]
+
+
+class RegistrySlow(_Rule):
+    """The EU's register of tax numbers takes `seconds` to answer. Requests that ask nothing do not count."""
+
+    kind: Literal["registry_slow"]
+    seconds: Annotated[float, Field(ge=0)]
+
+
+class EmailUnverified(_Rule):
+    """The account may not send e-mail yet. Requests that would send none do not count."""
+
+    kind: Literal["email_unverified"]
+
+
+Fault = LoseResponse | ResetBefore | Status | Delay | LookupLag | IgnoreHeader | RegistryDown | RegistrySlow | EmailUnverified
+_ON_OCCASION = (RegistryDown, RegistrySlow, EmailUnverified)
 
 
 class FaultRequest(BaseModel):
@@ -92,7 +120,10 @@ class _Armed:
 
 
 class Faults:
-    """The rules in force, oldest first. One request meets at most one of them."""
+    """The rules in force, oldest first.
+
+    One request meets at most one of them when it arrives, and besides that those that wait for an occasion inside of it.
+    """
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
@@ -110,9 +141,16 @@ class Faults:
         self._armed.clear()
 
     def take(self, request: Request) -> Fault | None:
-        """The fault this request meets, counted as used."""
+        """The fault this request meets when it arrives, counted as used."""
+        return self._first(request, lambda fault: not isinstance(fault, _ON_OCCASION) and _applies(fault, request))
+
+    def meet(self, request: Request, kinds: tuple[type[Fault], ...]) -> Fault | None:
+        """The fault of these kinds that the request meets while it is carried out, counted as used."""
+        return self._first(request, lambda fault: isinstance(fault, kinds))
+
+    def _first(self, request: Request, wanted: Callable[[Fault], bool]) -> Fault | None:
         for armed in self._armed:
-            if armed.fault.match.fits(request) and _applies(armed.fault, request):
+            if wanted(armed.fault) and armed.fault.match.fits(request):
                 if armed.remaining is not None:
                     armed.remaining -= 1
                     if armed.remaining == 0:

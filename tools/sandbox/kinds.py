@@ -18,6 +18,7 @@ class Kind:
     prefix: str
     schema: str
     issued_event: str
+    plural: str
 
     @property
     def reference(self) -> str:
@@ -29,8 +30,8 @@ class Kind:
         return book.invoices if self is INVOICE else book.credit_notes
 
 
-INVOICE = Kind("invoice", "Invoice", "inv", "Invoice", "invoice.finalized")
-CREDIT_NOTE = Kind("credit_note", "Credit note", "cre", "CreditNote", "credit_note.issued")
+INVOICE = Kind("invoice", "Invoice", "inv", "Invoice", "invoice.finalized", "invoices")
+CREDIT_NOTE = Kind("credit_note", "Credit note", "cre", "CreditNote", "credit_note.issued", "credit-notes")
 KINDS = (INVOICE, CREDIT_NOTE)
 
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
-from tools.sandbox import directory, documents, entities, payments, webhooks
+from tools.sandbox import activities, directory, documents, emails, entities, payments, taxes, webhooks
 from tools.sandbox.books import Book, World
 from tools.sandbox.call import Call, Handler, Render, Reply
 from tools.sandbox.contract import Operation, contract
 from tools.sandbox.dates import timestamp
 from tools.sandbox.deliveries import Outbox
-from tools.sandbox.faults import Delay, Fault, Faults, LookupLag, LoseResponse, ResetBefore, Status
+from tools.sandbox.faults import Delay, Fault, Faults, IgnoreHeader, LookupLag, LoseResponse, RegistrySlow, ResetBefore, Status
 from tools.sandbox.idempotency import MAX_LENGTH
 from tools.sandbox.pdf import render_pdf
 from tools.sandbox.rate_limit import RateLimiter
+from tools.sandbox.registry import Registry
 from tools.sandbox.settings import Settings
 from tools.sandbox.sources import Clock, Identifiers
 from tools.sandbox.wire import Problem, Record, Request, Response, code_of, decode, encode, not_found
@@ -29,9 +31,12 @@ from tools.sandbox.wire import Problem, Record, Request, Response, code_of, deco
 HANDLERS: dict[str, Handler] = {
     **entities.HANDLERS,
     **directory.HANDLERS,
+    **taxes.HANDLERS,
     **documents.HANDLERS,
+    **emails.HANDLERS,
     **payments.HANDLERS,
     **webhooks.HANDLERS,
+    **activities.HANDLERS,
 }
 """What answers each operation of the document, by operationId."""
 
@@ -82,6 +87,8 @@ class Pending:
     admission: _Admission | None
     settled: Response | None
     """The answer, when it needs no operation: an error or a replay."""
+    met: list[Fault] = field(default_factory=list)
+    """Faults whose occasion came while it was carried out."""
 
     @property
     def delay(self) -> float:
@@ -92,7 +99,7 @@ class Sandbox:
     """The API and its state.
 
     `clock` gives the time, `ids` all identifiers and secrets; with the same two and the same requests every answer is the
-    same. `faults` and `outbox` are open to whoever runs the sandbox.
+    same. `faults`, `registry`, `emails` and `outbox` are open to whoever runs the sandbox.
     """
 
     def __init__(
@@ -113,11 +120,13 @@ class Sandbox:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything: data, keys, faults, deliveries, the log."""
+        """Forgets everything: data, keys, faults, tax numbers told, deliveries, e-mails, the log."""
         self._worlds = {name: World(name, self._ids.new("acc")) for name in ("sandbox", "live")}
         self._limiter = RateLimiter(self._settings.rate_limits)
         self.faults = Faults()
         self.outbox = Outbox(self._ids, self._webhook_time_scale)
+        self.registry = Registry(self._settings.tax_numbers)
+        self.emails: list[Record] = []
         self.seen: deque[Seen] = deque(maxlen=_LOG_SIZE)
 
     def handle(self, request: Request) -> Answer:
@@ -128,10 +137,10 @@ class Sandbox:
         """Takes a request in. Nothing has happened to documents yet, but its idempotency key is busy until `finish`."""
         now = self._clock()
         request_id = request.headers.get("x-request-id") or self._ids.new("req")
-        seen = Seen(request.method, request.path, self._key_of(request), timestamp(now))
-        self.seen.append(seen)
         fault = self.faults.take(request)
-        seen.fault = fault.kind if fault else None
+        key = self._key_of(request, fault)
+        seen = Seen(request.method, request.path, key, timestamp(now), fault=fault.kind if fault else None)
+        self.seen.append(seen)
         admission, settled = None, None
         if not _prevents_effect(fault):
             try:
@@ -152,7 +161,7 @@ class Sandbox:
         if response is None:
             return Answer(None, "reset")
         pending.seen.status = response.status
-        return Answer(response, delay=fault.seconds if isinstance(fault, Delay) and fault.when == "after" else 0.0)
+        return Answer(response, delay=_delay_after(pending))
 
     def state(self) -> Record:
         """How much there is, by environment, and how often each operation was called."""
@@ -162,6 +171,7 @@ class Sandbox:
             "statuses": dict(Counter(str(seen.status or "none") for seen in self.seen)),
             "faults": self.faults.to_json(),
             "deliveries": len(self.outbox.log),
+            "emails": len(self.emails),
         }
 
     def _admit(self, request: Request, seen: Seen, now: datetime) -> tuple[_Admission, Response | None]:
@@ -169,7 +179,7 @@ class Sandbox:
         self._limiter.admit(request.client, world.environment, now)
         operation, params = self._contract.find(request.method, request.path)
         seen.operation = operation.id
-        key = self._key_of(request) if operation.idempotent else None
+        key = seen.idempotency_key if operation.idempotent else None
         if key is not None and len(key) > MAX_LENGTH:
             raise Problem(400, "The idempotency key is too long")
         replay = world.keys.begin(key, request) if key else None
@@ -209,8 +219,18 @@ class Sandbox:
             settings=self._settings,
             ids=self._ids,
             render=self._render,
+            registry=self.registry,
+            meet=partial(self._meet, pending),
+            emails=self.emails,
             hidden_since=now - lag if lag else None,
         )
+
+    def _meet(self, pending: Pending, *kinds: type[Fault]) -> Fault | None:
+        fault = self.faults.meet(pending.request, kinds)
+        if fault:
+            pending.met.append(fault)
+            pending.seen.fault = pending.seen.fault or fault.kind
+        return fault
 
     def _publish(self, call: Call) -> None:
         for event, data in call.events:
@@ -227,8 +247,9 @@ class Sandbox:
             raise not_found("Account")
         return world
 
-    def _key_of(self, request: Request) -> str | None:
-        present = (request.headers.get(name) for name in self._settings.idempotency_headers)
+    def _key_of(self, request: Request, fault: Fault | None) -> str | None:
+        ignored = fault.header if isinstance(fault, IgnoreHeader) else None
+        present = (request.headers.get(name) for name in self._settings.idempotency_headers if name != ignored)
         return next((key for key in present if key), None)
 
 
@@ -236,15 +257,26 @@ def _prevents_effect(fault: Fault | None) -> bool:
     return isinstance(fault, ResetBefore) or (isinstance(fault, Status) and not fault.after_commit)
 
 
+def _delay_after(pending: Pending) -> float:
+    late = [pending.fault] if isinstance(pending.fault, Delay) and pending.fault.when == "after" else []
+    return sum((one.seconds for one in (*late, *pending.met) if isinstance(one, (Delay, RegistrySlow))), 0.0)
+
+
 def _selected(world: World, operation: Operation, request: Request) -> Book | None:
     if operation.scope == "account":
         return None
     identifier = request.headers.get("x-entity-id")
     if identifier is None:
-        return next(iter(world.books.values())) if len(world.books) == 1 else None
+        return _able(next(iter(world.books.values())), operation) if len(world.books) == 1 else None
     if identifier not in world.books:
         raise not_found("Entity")
-    return world.books[identifier]
+    return _able(world.books[identifier], operation)
+
+
+def _able(book: Book, operation: Operation) -> Book:
+    if operation.method != "GET" and book.entity["is_enabled"] is False:
+        raise Problem(403, "The entity is disabled")
+    return book
 
 
 def _body(operation: Operation, request: Request) -> Record:

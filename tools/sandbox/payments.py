@@ -10,6 +10,8 @@ from tools.sandbox.calculation import ZERO
 from tools.sandbox.call import Call, Handler
 from tools.sandbox.composing import read_amount, read_past_date
 from tools.sandbox.dates import at_midnight, timestamp
+from tools.sandbox.entities import is_portuguese
+from tools.sandbox.exchange import exchange_from
 from tools.sandbox.kinds import CREDIT_NOTE, INVOICE, KINDS, Kind, find_document, show_document
 from tools.sandbox.lists import list_records
 from tools.sandbox.wire import Problem, Record, invalid, not_found
@@ -32,6 +34,8 @@ def plan_inline(call: Call, kind: Kind, total: Decimal, bodies: Sequence[Record]
 
     Raises `Problem` 422.
     """
+    if bodies:
+        _check_country(call, [kind])
     planned: list[Record] = []
     remaining = total
     for index, body in enumerate(bodies):
@@ -54,11 +58,11 @@ def record_payment(call: Call, targets: dict[str, str], currency: str, fields: R
         | fields
         | {"id": call.ids.new("pmt"), "entity_id": call.book.entity["id"], "currency_code": currency}
     )
-    payment["amount_converted"] = payment["amount"] if currency == call.book.entity["currency_code"] else None
+    _convert(call, payment)
     call.book.payments[payment["id"]] = payment
     for identifier in targets.values():
         call.book.payments_of[identifier].append(payment)
-    call.emit("payment.received", dict(payment))
+    call.tell("payment", payment, "created", event="payment.received")
     _refresh(call, payment)
     return payment
 
@@ -66,6 +70,7 @@ def record_payment(call: Call, targets: dict[str, str], currency: str, fields: R
 def _create(call: Call) -> Record:
     targets = _targets(call)
     documents = {name: find_document(call.book, identifier) for name, identifier in targets.items()}
+    _check_country(call, [kind for kind, _ in documents.values()])
     amount = read_amount(call.body["amount"], ["amount"])
     for kind, document in documents.values():
         _check_payable(document)
@@ -116,6 +121,15 @@ def _fields(call: Call, body: Record, amount: Decimal, path: list[str | int]) ->
     }
 
 
+def _check_country(call: Call, kinds: Sequence[Kind]) -> None:
+    if CREDIT_NOTE in kinds and is_portuguese(call.book.entity):
+        raise Problem(422, "Credit notes cannot have payments in Portugal")
+
+
+def _convert(call: Call, payment: Record) -> None:
+    payment["amount_converted"] = exchange_from(call, payment["currency_code"]).converted(payment["amount"])
+
+
 def _check_payable(document: Record) -> None:
     if document["is_draft"]:
         raise Problem(422, "A draft cannot take payments")
@@ -149,7 +163,9 @@ def _update(call: Call) -> Record:
         changes["date"] = at_midnight(read_past_date(call, changes["date"], ["date"]))
     payment.update(changes)
     payment["metadata"] = payment["metadata"] or {}
+    _convert(call, payment)
     call.touch(payment)
+    call.tell("payment", payment, "updated")
     _refresh(call, payment)
     return payment
 
@@ -158,7 +174,7 @@ def _delete(call: Call) -> None:
     payment = _live(call)
     payment["deleted_at"] = timestamp(call.now)
     _refresh(call, payment)
-    call.emit("payment.deleted", dict(payment))
+    call.tell("payment", payment, "deleted", event="payment.deleted")
 
 
 def _restore(call: Call) -> Record:
@@ -168,7 +184,7 @@ def _restore(call: Call) -> Record:
     _check_room(call, payment, payment["amount"])
     payment["deleted_at"] = None
     _refresh(call, payment)
-    call.emit("payment.restored", dict(payment))
+    call.tell("payment", payment, "updated", event="payment.restored")
     return payment
 
 

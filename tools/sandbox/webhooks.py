@@ -15,7 +15,7 @@ _SHOWN_OF_SECRET = 4
 
 def _create(call: Call) -> Record:
     body = call.body
-    _check_url(body["url"])
+    _check_url(call, body["url"])
     webhook = call.stamp(
         {
             "id": call.ids.new("wh"),
@@ -43,7 +43,7 @@ def _get(call: Call) -> Record:
 def _update(call: Call) -> Record:
     webhook = take(call.book.webhooks, call.id, "Webhook")
     if "url" in call.body:
-        _check_url(call.body["url"])
+        _check_url(call, call.body["url"])
     webhook.update(call.body)
     webhook["metadata"] = webhook["metadata"] or {}
     call.touch(webhook)
@@ -69,10 +69,11 @@ def _masked(webhook: Record) -> Record:
     return webhook | {"secret": f"whsec_****…{webhook['secret'][-_SHOWN_OF_SECRET:]}"}
 
 
-def _check_url(url: str) -> None:
+def _check_url(call: Call, url: str) -> None:
     parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))):
-        raise invalid(["url"], "Must be an HTTPS address, or plain HTTP on this machine")
+    plain = call.settings.plain_http_webhooks and parts.scheme == "http" and _is_loopback(parts.hostname or "")
+    if not parts.hostname or not (parts.scheme == "https" or plain):
+        raise invalid(["url"], "Must be an HTTPS address")
 
 
 def _is_loopback(host: str) -> bool:
