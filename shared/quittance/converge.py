@@ -12,12 +12,14 @@ import json
 import uuid
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument
+from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument, TaxEvidence
 from quittance.errors import InDoubt, Park, QuittanceError, Retry
+from quittance.fee_months import FeeMonths
 from quittance.ledger import CaseFile, DocumentEntry, Ledger
-from quittance.mapping import COLLECTIONS, Origin, answer_differs, idempotency_key, request_body
+from quittance.mapping import COLLECTIONS, Origin, answer_differs, idempotency_key, request_body, to_json
 from quittance.metrics import Count, count_nothing
 from quittance.plan import plan
 from quittance.storage import ConditionFailedError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from quittance.customers import BusinessCustomer
     from quittance.facts import Fact
+    from quittance.plan import Plan, TaxCheck
     from quittance.registration import CustomerDirectory
     from quittance.space_invoices import SpaceInvoices
 
@@ -35,9 +38,13 @@ LEASE_S = 30
 NEW_KEY_AFTER_S = 6 * 3600
 """When the last attempt is this old and the API still shows no document, the next one gets a new key: the old one may replay a
 stored failure."""
+REGISTRY_PAUSE_S = 900
+"""How long to wait for the registry of tax numbers, which its members take down for maintenance by the hour."""
 _MAX_RACES = 5
 _METRIC_OF = {"conflict": "Conflicts", "new": "FactsRecorded"}
-_LOOKED_UP_BY = ("document_key", "payment_id", "provider")
+_MADE = frozenset({DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE, DocumentKind.PAYMENT, DocumentKind.CREDIT_APPLICATION})
+"""What the API gives an id of its own."""
+_LOOKED_UP_BY = ("business_customer", "document_key", "payment_id", "provider")
 
 
 class Converger:
@@ -56,6 +63,7 @@ class Converger:
     ) -> None:
         """`now` gives seconds since 1970; `stage` keeps idempotency keys of two stages on one API account apart."""
         self._ledger = ledger
+        self._fee_months = FeeMonths(ledger.table, now)
         self._customers = customers
         self._api = api
         self._stage = stage
@@ -85,6 +93,7 @@ class Converger:
             with suppress(ConditionFailedError):
                 self._converge(case, lease)
                 return outcome
+            self._customers.forget()
         raise Retry("case_contended", delay_s=2)
 
     def _require_free(self, case: CaseFile, lease: str) -> None:
@@ -104,6 +113,9 @@ class Converger:
             self._let_go(case)
             raise
         case.drop_lease()
+        if case.is_changed:
+            for write in self._customers.entries_of_waiting(case, customer):
+                case.add_write(write)
         self._ledger.commit(case)
 
     def _let_go(self, case: CaseFile) -> None:
@@ -132,20 +144,57 @@ class Converger:
         return replace(entry, sent=is_sent)
 
     def _plan_next(self, case: CaseFile, customer: BusinessCustomer) -> DocumentEntry | None:
-        planned = plan(case.as_case(), customer)
+        planned = self._plan(case, customer)
         for waiting in planned.waiting:
             self._count("Waiting", provider=case.provider, event_type=_type_of(waiting.fact))
         for code in case.align_with(planned, self._now()):
             self._count("Findings", provider=case.provider, event_type=code)
+        self._fee_months.note(case, customer, planned.fees)
         document = next((d for d in planned.documents if _can_be_issued(d, case)), None)
         return self._entry(document, case, customer) if document else None
 
+    def _plan(self, case: CaseFile, customer: BusinessCustomer) -> Plan:
+        """The plan, once every question it asks about a buyer's tax number is answered."""
+        platform = self._customers.platform() if customer.is_charged_fees else None
+        planned = plan(case.as_case(), customer, platform)
+        for check in planned.checks:
+            case.store_evidence(check.key, self._evidence(check, customer))
+        return plan(case.as_case(), customer, platform) if planned.checks else planned
+
+    def _evidence(self, check: TaxCheck, customer: BusinessCustomer) -> TaxEvidence:
+        """What the registry says. An API without this question, or without an answer from the registry, leaves it open.
+
+        Raises `Retry` when the registry did not answer and the policy says to wait.
+        """
+        request_id = f"q1-check-{self._new_token()}"[:64]
+        parties = {
+            "issuer": {"country_code": check.seller_country},
+            "customer": {"country_code": check.country, "tax_number": check.tax_number},
+        }
+        try:
+            path, body = "/transaction-type/check", to_json(parties)
+            answer = self._api.create(path, body, entity_id=customer.entity_id, idempotency_key=request_id)
+        except Park:
+            answer = {}
+        except InDoubt as unanswered:  # a question changes nothing, so it is simply asked again
+            raise Retry(unanswered.code, delay_s=unanswered.delay_s) from None
+        is_valid = answer.get("vies_valid")
+        if is_valid is None and check.waits:
+            raise Retry("tax_registry_down", delay_s=REGISTRY_PAUSE_S)
+        return TaxEvidence(
+            is_valid=is_valid if isinstance(is_valid, bool) else None,
+            checked_at=datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            request_id=request_id,
+            transaction_type=str(answer.get("transaction_type") or ""),
+        )
+
     def _entry(self, document: Document, case: CaseFile, customer: BusinessCustomer) -> DocumentEntry:
         origin = Origin(customer, case.facts[document.fact], case.event_ids[document.fact])
+        issued = {key: entry.record for key, entry in case.documents.items()}
         return DocumentEntry(
             record=RecordedDocument(document=document, state=DocumentState.INTENDED),
-            body=request_body(document, origin, _record(case, document.refers_to)).decode(),
-            idempotency_key=self._key(document, customer, case),
+            body=request_body(document, origin, issued).decode(),
+            idempotency_key=idempotency_key(self._scope(document, customer), f"{case.pk}\n{document.key}"),
             intended_at=self._now(),
             attempted_at=self._now(),
         )
@@ -153,14 +202,21 @@ class Converger:
     def _repeated(self, entry: DocumentEntry, customer: BusinessCustomer) -> DocumentEntry:
         """The same request again: under the same key, as long as the list that is to show its outcome may lag behind it."""
         is_old = self._now() - entry.attempted_at >= NEW_KEY_AFTER_S
-        key = idempotency_key(self._scope(customer), entry.idempotency_key) if is_old else entry.idempotency_key
+        scope = self._scope(entry.record.document, customer)
+        key = idempotency_key(scope, entry.idempotency_key) if is_old else entry.idempotency_key
         return replace(entry, attempts=entry.attempts + 1, attempted_at=self._now(), idempotency_key=key)
 
-    def _key(self, document: Document, customer: BusinessCustomer, case: CaseFile) -> str:
-        return idempotency_key(self._scope(customer), f"{case.pk}\n{document.key}")
+    def _scope(self, document: Document, customer: BusinessCustomer) -> str:
+        return f"{self._stage}\n{self._entity(document, customer)}"
 
-    def _scope(self, customer: BusinessCustomer) -> str:
-        return f"{self._stage}\n{customer.entity_id}"
+    def _entity(self, document: Document, customer: BusinessCustomer) -> str | None:
+        """The entity that issues a document. Raises `Retry` while the platform's own is not known."""
+        if not document.issuer:
+            return customer.entity_id
+        platform = self._customers.platform()
+        if platform is None:
+            raise Retry("platform_unknown")
+        return platform.entity_id
 
     # request and result
 
@@ -185,40 +241,87 @@ class Converger:
         if fault:
             case.open_finding(fault, document.key, self._now())
             self._count("Findings", provider=case.provider, event_type=fault)
+        number = str(answer.get("number") or "")
+        if document.kind is DocumentKind.FINALIZATION:
+            draft = case.documents[document.refers_to]
+            case.store_document(replace(draft, record=replace(draft.record, number=number)))
         issued = replace(
             entry.record,
             state=DocumentState.ISSUED,
-            api_id=answer.get("id") or "",
-            number=str(answer.get("number") or ""),
+            api_id=(answer.get("id") or "") if document.kind in _MADE else "",
+            number=number,
             error=fault,
         )
         case.store_document(replace(entry, record=issued, issued_at=self._now(), sent=True))
         self._count("DocumentsIssued", provider=case.provider, event_type=_type_of(document.fact))
 
     def _request(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> dict[str, Any]:
-        document = entry.record.document
-        if document.kind is DocumentKind.PAYMENT_REMOVAL:
-            self._remove_payments(case, entry, customer)
-            return {}
-        path = f"/{COLLECTIONS[document.kind]}"
-        body, key = entry.body.encode(), entry.idempotency_key
-        answer = self._api.create(path, body, entity_id=customer.entity_id, idempotency_key=key)
-        if not answer.get("id"):
+        document, entity_id = entry.record.document, self._entity(entry.record.document, customer)
+        match document.kind:
+            case DocumentKind.PAYMENT_REMOVAL:
+                self._remove_payments(case, entry, customer)
+                return {}
+            case DocumentKind.DRAFT_REMOVAL:
+                path = f"/documents/{_referred(case, document).api_id}?type=invoice"
+                self._api.delete(path, entity_id=entity_id, idempotency_key=entry.idempotency_key)
+                return {}
+            case DocumentKind.FINALIZATION:
+                path = f"/documents/{_referred(case, document).api_id}/finalize?type=invoice"
+            case DocumentKind.EMAIL:
+                path = f"/documents/{_referred(case, document).api_id}/send"
+            case DocumentKind.CREDIT_APPLICATION if self._is_applied(case, document, entity_id):
+                return {}
+            case _:
+                path = f"/{COLLECTIONS[document.kind]}"
+        answer = self._api.create(path, entry.body.encode(), entity_id=entity_id, idempotency_key=entry.idempotency_key)
+        if document.kind in _MADE and not answer.get("id"):
             raise InDoubt("api_unreadable_answer", "no id")
         return answer
 
+    def _is_applied(self, case: CaseFile, document: Document, entity_id: str | None) -> bool:
+        """Whether the API set the credit note against its invoice by itself, which its contract leaves open."""
+        credit_note = self._api.get(f"/credit-notes/{_referred(case, document).api_id}", entity_id=entity_id)
+        return credit_note.get("total_due") == 0
+
     def _look_up(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> dict[str, Any] | None:
-        """The document that an earlier request made after all, or None. More than one is an incident: the first stands."""
+        """What an earlier request did after all, or None."""
+        document, entity_id = entry.record.document, self._entity(entry.record.document, customer)
+        match document.kind:
+            case DocumentKind.PAYMENT_REMOVAL:
+                return None  # removing what is not there is no harm
+            case DocumentKind.DRAFT_REMOVAL:
+                return None if self._draft(case, document, entity_id) else {}
+            case DocumentKind.FINALIZATION:
+                draft = self._draft(case, document, entity_id)
+                return draft if draft and draft.get("is_draft") is False else None
+            case DocumentKind.EMAIL:
+                return self._sent_email(_referred(case, document).api_id, entity_id)
+            case _:
+                return self._made(case, entry, entity_id)
+
+    def _draft(self, case: CaseFile, document: Document, entity_id: str | None) -> dict[str, Any] | None:
+        """The draft as it is now; None once it was deleted."""
+        try:
+            draft = self._api.get(f"/invoices/{_referred(case, document).api_id}", entity_id=entity_id)
+        except Park:
+            return None
+        return None if draft.get("deleted_at") else draft
+
+    def _sent_email(self, document_id: str, entity_id: str | None) -> dict[str, Any] | None:
+        query = {"resource_id": {"equals": document_id}, "action": {"equals": "sent"}}
+        sent = self._api.pages("activities", entity_id=entity_id, query=query)
+        return next((one for one in sent if (one.get("resource_id"), one.get("action")) == (document_id, "sent")), None)
+
+    def _made(self, case: CaseFile, entry: DocumentEntry, entity_id: str | None) -> dict[str, Any] | None:
+        """The document that an earlier request made. More than one is an incident: the first stands."""
         document = entry.record.document
-        if document.kind is DocumentKind.PAYMENT_REMOVAL:
-            return None  # removing what is not there is no harm
+        self._count("LookedUp", provider=case.provider, event_type=_type_of(document.fact))
         metadata = json.loads(entry.body)["metadata"]
         wanted = {name: metadata[name] for name in _LOOKED_UP_BY}
-        found = self._api.find_by_metadata(COLLECTIONS[document.kind], wanted, entity_id=customer.entity_id)
+        found = self._api.find_by_metadata(COLLECTIONS[document.kind], wanted, entity_id=entity_id)
         if len(found) > 1:
             case.open_finding("duplicate_document", document.key, self._now())
             self._count("Findings", provider=case.provider, event_type="duplicate_document")
-        self._count("LookedUp", provider=case.provider, event_type=_type_of(document.fact))
         return min(found, key=lambda one: (str(one.get("created_at")), str(one.get("id")))) if found else None
 
     def _remove_payments(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> None:
@@ -246,8 +349,8 @@ def _type_of(identity: str) -> str:
     return identity.partition("#")[0]
 
 
-def _record(case: CaseFile, document_key: str) -> RecordedDocument | None:
-    return case.documents[document_key].record if document_key else None
+def _referred(case: CaseFile, document: Document) -> RecordedDocument:
+    return case.documents[document.refers_to].record
 
 
 def _can_be_issued(document: Document, case: CaseFile) -> bool:

@@ -255,7 +255,19 @@ ZW Zimbabwe
 """
 COUNTRIES: dict[str, str] = {line[:2]: line[3:] for line in _NAMES.strip().splitlines()}
 
+_EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+EU_COUNTRIES = frozenset(_EU.split())
+"""Where the value added tax directive (2006/112/EC) applies, by ISO 3166-1."""
+
 
 def country_name(code: str) -> str:
     """The English name of a country; the code itself when ISO 3166-1 does not list it."""
     return COUNTRIES.get(code, code)
+
+
+_ISO_CODES = {"EL": "GR", "UK": "GB"}
+
+
+def iso_country(code: str) -> str:
+    """The ISO 3166-1 code of a country that tax offices know by another one: Greece's is EL there, Great Britain's UK."""
+    return _ISO_CODES.get(code.upper(), code.upper())

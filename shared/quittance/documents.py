@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from quittance.facts import Item, Payer
+from quittance.facts import Payer, filled_fields
 from quittance.money import Money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from quittance.observation import Observation
 
 
 class DocumentKind(StrEnum):
@@ -20,6 +22,10 @@ class DocumentKind(StrEnum):
     CREDIT_NOTE = "credit_note"
     PAYMENT = "payment"
     PAYMENT_REMOVAL = "payment_removal"
+    CREDIT_APPLICATION = "credit_application"
+    FINALIZATION = "finalization"
+    DRAFT_REMOVAL = "draft_removal"
+    EMAIL = "email"
 
 
 class DocumentState(StrEnum):
@@ -43,6 +49,39 @@ class PaymentRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tax:
+    """What is charged on a line: a tax of the entity that issues the document."""
+
+    percent: str
+    """A decimal such as `9.5`."""
+    tax_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One printed line. `amount` is its total in minor units: with its tax, unless the document's prices are exclusive."""
+
+    name: str
+    quantity: int
+    amount: int
+    tax: Tax | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxEvidence:
+    """What the registry of tax numbers said about a buyer, through the invoicing API."""
+
+    is_valid: bool | None
+    """None: it did not answer."""
+    checked_at: str
+    """RFC 3339 in UTC."""
+    request_id: str = ""
+    """The invoicing API's id of the check."""
+    transaction_type: str = ""
+    """The API's own name for the sale: domestic, intra_eu_b2b, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One document as `plan` intends it. Everything printed on it is fixed here, once."""
 
@@ -60,7 +99,7 @@ class Document:
     payment_id: str
     refers_to: str = ""
     """Key of the document it credits, corrects, pays or unpays."""
-    lines: tuple[Item, ...] = ()
+    lines: tuple[Line, ...] = ()
     payer: Payer | None = None
     date_due: str | None = None
     date_service: str | None = None
@@ -69,9 +108,20 @@ class Document:
     subscription_id: str | None = None
     order_id: str | None = None
     policy: int = 1
+    """Version of the policy it was planned under."""
+    issuer: str = ""
+    """`platform`: the platform's own entity issues it. Empty: the business customer's."""
+    draft: bool = False
+    """It is created as a draft; a finalization makes it final."""
+    prices_exclude_tax: bool = False
+    transaction_type: str = ""
+    """The API's name for the sale by where buyer and seller are; empty while no tax is configured."""
+    tax_clause: str = ""
+    tax_evidence: TaxEvidence | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
+        said = filled_fields(self)
+        return {name: value for name, value in said.items() if value is not False}
 
 
 def document_from_json(data: Mapping[str, Any]) -> Document:
@@ -79,11 +129,18 @@ def document_from_json(data: Mapping[str, Any]) -> Document:
     values = dict(data)
     values["kind"] = DocumentKind(values["kind"])
     values["amount"] = Money(**values["amount"])
-    values["lines"] = tuple(Item(**line) for line in values.get("lines", ()))
+    values["lines"] = tuple(_line(line) for line in values.get("lines", ()))
     values["payments"] = tuple(PaymentRecord(**payment) for payment in values.get("payments", ()))
     if "payer" in values:
         values["payer"] = Payer(**values["payer"])
+    if "tax_evidence" in values:
+        values["tax_evidence"] = TaxEvidence(**values["tax_evidence"])
     return Document(**values)
+
+
+def _line(data: Mapping[str, Any]) -> Line:
+    tax = data.get("tax")
+    return Line(**(dict(data) | {"tax": Tax(**tax) if tax else None}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +155,25 @@ class RecordedDocument:
     """The number printed on it."""
     error: str = ""
     """Why the API refused it."""
+    observed: Observation | None = None
+    """What the API showed of it since; None as long as that was nothing but our own doing."""
 
     @property
     def stands(self) -> bool:
         """Whether the document exists or is about to."""
         return self.state is not DocumentState.REFUSED
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody voided or deleted it by hand: nothing more can refer to it."""
+        return self.observed is not None and self.observed.is_gone
+
+    @property
+    def was_finalized_by_hand(self) -> bool:
+        """Whether somebody made this draft final."""
+        return self.document.draft and self.observed is not None and self.observed.is_draft is False
+
+    @property
+    def printed_number(self) -> str:
+        """The number on the document, also of a draft that somebody else made final."""
+        return self.number or (self.observed.number if self.observed else "")

@@ -6,7 +6,7 @@ the same fact; its `substance` is what must then agree. Everything else is enric
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -31,9 +31,13 @@ class FactType(StrEnum):
     DISPUTE_LOST = "dispute.lost"
     PAYOUT_PAID = "payout.paid"
     PAYOUT_FAILED = "payout.failed"
+    FEES_CLOSED = "fees.closed"
+    FEES_RETURNED = "fees.returned"
 
 
 REGISTRATION_TYPES = frozenset({FactType.BUSINESS_CUSTOMER_CREATED, FactType.BUSINESS_CUSTOMER_UPDATED})
+INTERNAL_TYPES = frozenset({FactType.PAYMENT_SETTLED, FactType.FEES_CLOSED, FactType.FEES_RETURNED})
+"""What no provider reports: we conclude it."""
 PAYOUT_TYPES = frozenset({FactType.PAYOUT_PAID, FactType.PAYOUT_FAILED})
 
 
@@ -60,6 +64,8 @@ class Item:
     name: str
     quantity: int
     amount: int
+    tax_class: str = ""
+    """Which of the policy's rates it carries; empty: the standard one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,23 @@ class PayoutLine:
     payment_id: str
     gross: int
     fee: int
+    """What the platform kept of it."""
     net: int
+    """What was paid out. Less than `gross` without `fee` where the payment provider kept a fee of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutAdjustment:
+    """What else a payout holds: refunds, disputes, reserves, fees of no payment. In minor units of the payout's currency."""
+
+    kind: str
+    """The provider's own code."""
+    id: str
+    gross: int
+    fee: int
+    net: int
+    payment_id: str | None = None
+    """The payment it belongs to, if it names one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +134,14 @@ class Fact:
     method: str | None = None
     """card, bank_transfer, direct_debit, paypal, cash or other; None when the provider did not say."""
     fee: Money | None = None
+    """What the platform kept of a payment, or gave back of it with a refund."""
     order_id: str | None = None
     description: str | None = None
     reason: str | None = None
     payer: Payer | None = None
     items: tuple[Item, ...] = ()
     payout_lines: tuple[PayoutLine, ...] = ()
+    payout_adjustments: tuple[PayoutAdjustment, ...] = ()
     registration: dict[str, Any] | None = None
     """The validated `data` of a business_customer event."""
 
@@ -139,17 +163,34 @@ class Fact:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary without empty fields; `fact_from_json` restores an equal fact."""
-        return {name: value for name, value in asdict(self).items() if value not in _EMPTY and (name, value) != _NOT_CUMULATIVE}
+        said = filled_fields(self)
+        if not self.running_total:
+            del said["running_total"]
+        return said
 
 
 _EMPTY = (None, "", ())
-_NOT_CUMULATIVE = ("running_total", False)
+_PLAIN = (str, int, dict, type(None))
+_FACT_FIELDS = frozenset(field.name for field in fields(Fact))
+
+
+def filled_fields(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """The fields of a dataclass that are not empty, ready for JSON. `asdict` is not used: its copies cost most of an event."""
+    values = ((name, getattr(record, name)) for name in record.__dataclass_fields__)
+    return {name: _plain(value) for name, value in values if value not in _EMPTY}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
 
 
 def fact_from_json(data: dict[str, Any]) -> Fact:
     """The inverse of `Fact.to_json`. Raises `TypeError`, `ValueError` or `KeyError` for anything else."""
-    known = {f.name for f in fields(Fact)}
-    if unknown := set(data) - known:
+    if unknown := set(data) - _FACT_FIELDS:
         raise ValueError(f"unknown fact fields: {sorted(unknown)}")
     values = dict(data)
     values["type"] = FactType(values["type"])
@@ -160,6 +201,8 @@ def fact_from_json(data: dict[str, Any]) -> Fact:
         values["payer"] = Payer(**values["payer"])
     values["items"] = tuple(Item(**item) for item in values.get("items", ()))
     values["payout_lines"] = tuple(PayoutLine(**line) for line in values.get("payout_lines", ()))
+    adjustments = values.get("payout_adjustments", ())
+    values["payout_adjustments"] = tuple(PayoutAdjustment(**adjustment) for adjustment in adjustments)
     values["also_known_as"] = tuple(values.get("also_known_as", ()))
     return Fact(**values)
 
@@ -183,19 +226,20 @@ def merged(known: Fact, reported: Fact) -> Fact:
     """One fact out of two reports of it, the same whichever came first.
 
     The first time wins and the last is kept beside it; what only one report says is added; where both say something, the
-    earlier report does. A payment awaits its renewal only as long as no report says that there is none to come.
+    earlier report does, and of two reports of the same second the one that sorts first. A payment awaits its renewal only as
+    long as no report says that there is none to come.
     """
     if known.identity != reported.identity:
         raise ValueError("only reports of the same fact can be merged")
-    first, second = sorted((known, reported), key=lambda fact: (fact.occurred_at, repr(fact)))
-    added = _added(first, second)
-    if first.payer and second.payer:
-        added["payer"] = replace(first.payer, **_added(first.payer, second.payer))
-    latest = max(first.latest_at, second.latest_at)
-    return replace(
-        first,
-        **added
+    latest = max(known.latest_at, reported.latest_at)
+    first, second = (known, reported) if known.occurred_at <= reported.occurred_at else (reported, known)
+    is_tie = known.occurred_at == reported.occurred_at
+    pairs = {field.name: (getattr(first, field.name), getattr(second, field.name)) for field in fields(Fact)}
+    said = {name: _said(one, other, is_tie=is_tie) for name, (one, other) in pairs.items()}
+    return Fact(
+        **said
         | {
+            "payer": _payer(first.payer, second.payer, is_tie=is_tie),
             "last_occurred_at": latest if latest > first.occurred_at else "",
             "also_known_as": tuple(sorted({*first.also_known_as, *second.also_known_as})),
             "awaits_renewal": _awaits_renewal(first.awaits_renewal, second.awaits_renewal),
@@ -203,10 +247,20 @@ def merged(known: Fact, reported: Fact) -> Fact:
     )
 
 
-def _added(first: Fact | Payer, second: Fact | Payer) -> dict[str, Any]:
-    """What only `second` says."""
-    values = {field.name: (getattr(first, field.name), getattr(second, field.name)) for field in fields(first)}
-    return {name: now for name, (before, now) in values.items() if before in _EMPTY and now not in _EMPTY}
+def _said(one: Any, other: Any, *, is_tie: bool) -> Any:  # noqa: ANN401 - whatever a field holds
+    if one in _EMPTY or other in _EMPTY:
+        return other if one in _EMPTY else one
+    return min(one, other, key=repr) if is_tie else one
+
+
+def _payer(one: Payer | None, other: Payer | None, *, is_tie: bool) -> Payer | None:
+    """The payer with what only one report says of it; two payers who contradict each other are never mixed."""
+    if one is None or other is None:
+        return one or other
+    pairs = {field.name: (getattr(one, field.name), getattr(other, field.name)) for field in fields(Payer)}
+    if any(left != right and left not in _EMPTY and right not in _EMPTY for left, right in pairs.values()):
+        return min(one, other, key=repr) if is_tie else one
+    return Payer(**{name: _said(left, right, is_tie=False) for name, (left, right) in pairs.items()})
 
 
 def _awaits_renewal(*reports: bool | None) -> bool | None:

@@ -3,7 +3,9 @@
     CASE#{provider}#{account}#{id}   HEAD             version, lease, members, waiting; or `part_of`: the case it was joined to
                                      FACT#{identity}  the fact, the first event that reported it
                                      DOC#{key}        the intention, the exact request, its idempotency key, the result
-                                     FINDING#{code}#{subject}
+                                     EVIDENCE#{key}   what the registry of tax numbers said about a buyer
+                                     FEE#{key}        a fee noted for a month: see `fee_months`
+                     FINDING#{code}#{subject}
     OWNER#{provider}#{account}       OWNER            the business customer whose money it is
                                      WAITING#{id}     a case that waits for the owner to be registered
 
@@ -19,10 +21,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument, document_from_json
+from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument, TaxEvidence, document_from_json
 from quittance.errors import Retry
-from quittance.facts import Fact, conflicting_fields, fact_from_json, merged
+from quittance.facts import Fact, conflicting_fields, fact_from_json, filled_fields, merged
+from quittance.fees import FEES_PROVIDER, FeeEntry, fee_entry_from_json
 from quittance.money import Money
+from quittance.observation import observation_from_json
 from quittance.plan import Case, Plan
 from quittance.storage import Absent, AbsentOrEquals, Check, Condition, Delete, Equals, Item, Put, Table, Write
 
@@ -36,7 +40,7 @@ OPEN_FINDING = "finding:open"
 WAITING = "case:waiting"
 """`Table.find` reference of every case in which something waits."""
 _MAX_JOINS = 8
-_RECORDS = {DocumentKind.PAYMENT: 1, DocumentKind.PAYMENT_REMOVAL: -1}
+_RECORDS = {DocumentKind.PAYMENT: 1, DocumentKind.PAYMENT_REMOVAL: -1, DocumentKind.CREDIT_APPLICATION: 1}
 
 
 @dataclass(slots=True)
@@ -73,7 +77,8 @@ class DocumentEntry:
             "attempts": self.attempts,
             "attempted_at": self.attempted_at,
         }
-        return item | ({"reference": record.api_id} if record.api_id else {})
+        reference = {"reference": record.api_id} if record.api_id else {}
+        return item | reference | ({"observed": record.observed.to_json()} if record.observed else {})
 
     @classmethod
     def from_item(cls, item: Item) -> DocumentEntry:
@@ -84,6 +89,7 @@ class DocumentEntry:
                 api_id=item["api_id"],
                 number=item["number"],
                 error=item["error"],
+                observed=observation_from_json(item["observed"]) if item.get("observed") else None,
             ),
             **{
                 name: item[name]
@@ -111,6 +117,8 @@ class CaseFile:
     event_ids: dict[str, str] = field(default_factory=dict)
     """Identity of a fact -> the first event that reported it."""
     documents: dict[str, DocumentEntry] = field(default_factory=dict)
+    evidence: dict[str, TaxEvidence] = field(default_factory=dict)
+    fees: dict[str, FeeEntry] = field(default_factory=dict)
     findings: dict[str, Item] = field(default_factory=dict)
     changes: dict[tuple[str, str], Write] = field(default_factory=dict)
     is_changed: bool = False
@@ -120,20 +128,40 @@ class CaseFile:
         return case_pk(self.provider, self.account, self.id)
 
     def as_case(self) -> Case:
-        return Case(facts=tuple(self.facts.values()), documents=tuple(entry.record for entry in self.documents.values()))
+        documents = tuple(entry.record for entry in self.documents.values())
+        facts, fees = tuple(self.facts.values()), tuple(self.fees.values())
+        return Case(facts=facts, documents=documents, evidence=self.evidence, fees=fees)
 
     def pending(self) -> DocumentEntry | None:
         """A document whose request may have been sent and whose outcome is not recorded."""
         return next((e for e in self.documents.values() if e.record.state is DocumentState.INTENDED), None)
 
-    def recorded_on(self, invoice: Document) -> Money:
-        """What stands recorded as received or paid out on an issued document: with it, and later added or removed."""
-        total = sum(payment.amount for payment in invoice.payments)
+    def is_draft(self, record: RecordedDocument) -> bool:
+        """Whether a document is a draft still: nobody has made it final."""
+        return record.document.draft and not record.was_finalized_by_hand and not self._has(DocumentKind.FINALIZATION, record)
+
+    def is_removed(self, document: Document) -> bool:
+        """Whether the draft was taken away again."""
+        return self._has(DocumentKind.DRAFT_REMOVAL, self.documents[document.key].record)
+
+    def _has(self, kind: DocumentKind, record: RecordedDocument) -> bool:
+        later = self.documents.get(f"{kind}:{record.document.key}")
+        return later is not None and later.record.state is DocumentState.ISSUED
+
+    def recorded_on(self, document: Document) -> Money:
+        """What stands recorded as paid on an issued document: with it, and later added, removed or set against a credit note."""
+        total = sum(payment.amount for payment in document.payments)
         for entry in self.documents.values():
             later = entry.record.document
-            if later.refers_to == invoice.key and entry.record.state is DocumentState.ISSUED:
-                total += _RECORDS.get(later.kind, 0) * later.amount.value
-        return Money(total, invoice.amount.currency)
+            if entry.record.state is DocumentState.ISSUED and document.key in self._settled_by(later):
+                total += _RECORDS[later.kind] * later.amount.value
+        return Money(total, document.amount.currency)
+
+    def _settled_by(self, later: Document) -> tuple[str, ...]:
+        """The documents that a record of a payment counts on. A credit that is applied counts on itself and on its invoice."""
+        if later.kind is DocumentKind.CREDIT_APPLICATION:
+            return later.refers_to, self.documents[later.refers_to].record.document.refers_to
+        return (later.refers_to,) if later.kind in _RECORDS else ()
 
     def add_fact(self, fact: Fact, event_id: str, now: int) -> str:
         """Take a reported fact in. Returns what it was: `new`, `known`, `merged` or `conflict`.
@@ -164,6 +192,14 @@ class CaseFile:
     def store_document(self, entry: DocumentEntry) -> None:
         self.documents[entry.record.document.key] = entry
         self._change(entry.to_item(self.pk))
+
+    def store_evidence(self, key: str, evidence: TaxEvidence) -> None:
+        self.evidence[key] = evidence
+        self._change({"sk": f"EVIDENCE#{key}", "evidence": filled_fields(evidence)})
+
+    def store_fee(self, entry: FeeEntry) -> None:
+        self.fees[entry.key] = entry
+        self._change({"sk": f"FEE#{entry.key}", "fee": entry.to_json()})
 
     def align_with(self, plan: Plan, now: int) -> list[str]:
         """Let the findings that stand and what the case waits for be what the plan says. Returns the codes of new findings."""
@@ -223,12 +259,17 @@ class CaseFile:
             self._store_fact(merged(known, fact) if known else fact, other.event_ids[identity], 0)
         for entry in other.documents.values():
             self.store_document(entry)
+        for key, evidence in other.evidence.items():
+            self.store_evidence(key, evidence)
+        for fee in other.fees.values():
+            self.store_fee(fee)
         for item in other.findings.values():
             self._change(item)
         self.findings |= other.findings
         self.business_customer = self.business_customer or other.business_customer
         self.members = tuple(dict.fromkeys((*self.members, other.id, *other.members)))
         moved = [f"FACT#{name}" for name in other.facts] + [f"DOC#{name}" for name in other.documents]
+        moved += [f"EVIDENCE#{name}" for name in other.evidence] + [f"FEE#{name}" for name in other.fees]
         for sk in (*moved, *(f"FINDING#{name}" for name in other.findings)):
             self.add_write(Delete(other.pk, sk))
         pointer = {"pk": other.pk, "sk": HEAD, "version": other.version + 1, "part_of": self.id}
@@ -251,7 +292,7 @@ class CaseFile:
 
 def case_pk(provider: str, account: str, case_id: str) -> str:
     """The partition of a case. Two accounts never share one, whatever characters their ids hold."""
-    return f"CASE#{provider}#{_escaped(account)}#{case_id}"
+    return f"CASE#{provider}#{escaped(account)}#{case_id}"
 
 
 def case_names(pk: str) -> tuple[str, str, str]:
@@ -261,10 +302,11 @@ def case_names(pk: str) -> tuple[str, str, str]:
 
 
 def owner_pk(provider: str, account: str) -> str:
-    return f"OWNER#{provider}#{_escaped(account)}"
+    return f"OWNER#{provider}#{escaped(account)}"
 
 
-def _escaped(account: str) -> str:
+def escaped(account: str) -> str:
+    """An id as one part of a partition key."""
     return account.replace("%", "%25").replace("#", "%23")
 
 
@@ -330,7 +372,9 @@ class Ledger:
     # whose money it is
 
     def owner(self, provider: str, account: str) -> str | None:
-        """The business customer that registered this provider account."""
+        """The business customer that registered this provider account; a month of fees names it itself."""
+        if provider == FEES_PROVIDER:
+            return account
         item = self.table.read(owner_pk(provider, account), OWNER)
         return str(item["business_customer"]) if item else None
 
@@ -376,6 +420,10 @@ def _case_from_items(provider: str, account: str, case_id: str, head: Item | Non
             case.event_ids[name] = item["event_id"]
         elif kind == "DOC":
             case.documents[name] = DocumentEntry.from_item(item)
+        elif kind == "EVIDENCE":
+            case.evidence[name] = TaxEvidence(**{"is_valid": None} | item["evidence"])
+        elif kind == "FEE":
+            case.fees[name] = fee_entry_from_json(item["fee"])
         elif kind == "FINDING":
             case.findings[name] = item
     return case

@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.countries import country_name
 from quittance.documents import Document, DocumentKind
-from quittance.money import Money
+from quittance.money import DOCUMENT_DECIMALS, Money
+from quittance.tax import totals_by_tax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quittance.customers import BusinessCustomer
-    from quittance.documents import PaymentRecord, RecordedDocument
-    from quittance.facts import Fact, Item, Payer
+    from quittance.documents import Line, PaymentRecord, RecordedDocument
+    from quittance.facts import Fact
 
 COLLECTIONS = {
     DocumentKind.INVOICE: "invoices",
     DocumentKind.CREDIT_NOTE: "credit-notes",
     DocumentKind.PAYMENT: "payments",
     DocumentKind.PAYMENT_REMOVAL: "payments",
+    DocumentKind.CREDIT_APPLICATION: "payments",
 }
-ENTITIES = "entities"
 
 _METHODS = {
     "card": "card",
@@ -53,49 +54,68 @@ class Origin:
     event_id: str
 
 
-def request_body(document: Document, origin: Origin, refers_to: RecordedDocument | None) -> bytes:
-    """The exact bytes to send for a document. `refers_to` is the issued document that it credits, corrects or pays."""
+def request_body(document: Document, origin: Origin, issued: Mapping[str, RecordedDocument]) -> bytes:
+    """The exact bytes to send for a document. `issued` holds, by key, every document that it may refer to."""
+    refers_to = issued.get(document.refers_to)
     match document.kind:
         case DocumentKind.INVOICE | DocumentKind.CREDIT_NOTE:
             body = _document_body(document, origin, refers_to)
         case DocumentKind.PAYMENT:
-            body = _payment_body(document, origin, refers_to)
-        case DocumentKind.PAYMENT_REMOVAL:
+            body = _payment_body(document, origin, _required(refers_to))
+        case DocumentKind.CREDIT_APPLICATION:
+            credit_note = _required(refers_to)
+            body = _application_body(document, origin, credit_note, _required(issued.get(credit_note.document.refers_to)))
+        case DocumentKind.EMAIL:
+            body = {"to": document.payer.email if document.payer else None, "attach_pdf": True}
+        case DocumentKind.FINALIZATION:
+            body = {}
+        case DocumentKind.PAYMENT_REMOVAL | DocumentKind.DRAFT_REMOVAL:
             return b""
     return to_json(body)
+
+
+def _required(refers_to: RecordedDocument | None) -> RecordedDocument:
+    if refers_to is None:
+        raise ValueError("the document that is referred to is not issued yet")
+    return refers_to
 
 
 def _document_body(document: Document, origin: Origin, refers_to: RecordedDocument | None) -> dict[str, Any]:
     return _without_empty(
         {
-            "is_draft": False,
+            "is_draft": document.draft,
             "date": document.date,
             "date_due": document.date_due,
             "date_service": document.date_service,
             "date_service_to": document.date_service_to,
             "currency_code": document.amount.currency,
-            "calculation_mode": "b2c_gross_discount",
-            "items": [_line(line, document.amount.currency) for line in document.lines],
-            "customer": _customer(document.payer),
+            "calculation_mode": "b2b_standard" if document.prices_exclude_tax else "b2c_gross_discount",
+            "items": [_line(line, document) for line in document.lines],
+            "customer": _customer(document),
             "payments": [_inline_payment(payment, document) for payment in document.payments],
             "linked_documents": [refers_to.api_id] if refers_to and document.kind is DocumentKind.CREDIT_NOTE else None,
-            "reference": refers_to.number if refers_to else document.order_id,
+            "reference": refers_to.printed_number if refers_to else document.order_id,
             "note": _note(document, refers_to),
+            "tax_clause": document.tax_clause or None,
             "expected_total_with_tax": document.amount.decimal,
             "metadata": metadata(document, origin, refers_to),
         }
     )
 
 
-def _line(line: Item, currency: str) -> dict[str, Any]:
+def _line(line: Line, document: Document) -> dict[str, Any]:
     """A line as one unit at its total: a unit price could not carry every third of a cent."""
     name = line.name if line.quantity == 1 else f"{line.quantity} x {line.name}"
-    price = Money(line.amount, currency).decimal
-    return {"name": name, "quantity": 1, "gross_price": price, "taxes": [], "save_item": False}
+    price = Money(line.amount, document.amount.currency).decimal
+    taxes = [{"tax_id": line.tax.tax_id}] if line.tax else []
+    price_name = "price" if document.prices_exclude_tax else "gross_price"
+    return {"name": name, "quantity": 1, price_name: price, "taxes": taxes, "save_item": False}
 
 
-def _customer(payer: Payer | None) -> dict[str, Any] | None:
-    if payer is None or not (payer.name or payer.email):
+def _customer(document: Document) -> dict[str, Any] | None:
+    """The payer as printed. One without a name is left out, unless the tax follows from where the payer is."""
+    payer = document.payer
+    if payer is None or not (payer.name or payer.email or (document.transaction_type and payer.country)):
         return None
     return _without_empty(
         {
@@ -127,15 +147,28 @@ def _note(document: Document, refers_to: RecordedDocument | None) -> str:
     if refers_to is None:
         return ""
     if document.kind is DocumentKind.CREDIT_NOTE:
-        return f"Credit note for invoice {refers_to.number}."
-    return f"Corrects credit note {refers_to.number}."
+        return f"Credit note for invoice {refers_to.printed_number}."
+    return f"Corrects credit note {refers_to.printed_number}."
 
 
-def _payment_body(document: Document, origin: Origin, refers_to: RecordedDocument | None) -> dict[str, Any]:
-    if refers_to is None:
-        raise ValueError("a payment needs the document it is recorded on")
+def _payment_body(document: Document, origin: Origin, invoice: RecordedDocument) -> dict[str, Any]:
     inline = _inline_payment(document.payments[0], document)
-    return inline | {"document_id": refers_to.api_id, "metadata": metadata(document, origin, refers_to)}
+    return inline | {"document_id": invoice.api_id, "metadata": metadata(document, origin, invoice)}
+
+
+def _application_body(
+    document: Document, origin: Origin, credit_note: RecordedDocument, invoice: RecordedDocument
+) -> dict[str, Any]:
+    """A credit note set against what its invoice still asks for; no money moves."""
+    return {
+        "type": "credit_note",
+        "amount": document.amount.decimal,
+        "date": document.date,
+        "reference": document.key,
+        "invoice_id": invoice.api_id,
+        "credit_note_id": credit_note.api_id,
+        "metadata": metadata(document, origin, credit_note),
+    }
 
 
 def metadata(document: Document, origin: Origin, refers_to: RecordedDocument | None) -> dict[str, str]:
@@ -152,35 +185,22 @@ def metadata(document: Document, origin: Origin, refers_to: RecordedDocument | N
         "subscription_id": document.subscription_id,
         "refund_id": subject_id if kind == "refund" else None,
         "dispute_id": subject_id if kind == "dispute" else None,
-        "corrects": refers_to.api_id if refers_to and document.kind is not DocumentKind.PAYMENT else None,
+        "corrects": refers_to.api_id if refers_to and document.kind in _CORRECTIONS else None,
+        "tax_evidence": _evidence(document),
     }
     return {name: value[:_METADATA_MAX] for name, value in values.items() if value}
 
 
-def entity_body(customer: BusinessCustomer) -> bytes:
-    """The request that creates a business customer's entity."""
-    profile = customer.profile
-    address = profile.get("address") or {}
-    return to_json(
-        _without_empty(
-            {
-                "name": profile["name"],
-                "country": country_name(profile["country"]),
-                "country_code": profile["country"],
-                "currency_code": profile.get("currency"),
-                "timezone": profile.get("timezone"),
-                "email": profile.get("email"),
-                "tax_number": profile.get("tax_number"),
-                "is_tax_subject": profile.get("is_tax_subject"),
-                "address": address.get("line1"),
-                "address_2": address.get("line2"),
-                "city": address.get("city"),
-                "post_code": address.get("postal_code"),
-                "state": address.get("state"),
-                "metadata": {"business_customer": customer.id},
-            }
-        )
-    )
+_CORRECTIONS = frozenset({DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE})
+
+
+def _evidence(document: Document) -> str | None:
+    """What the registry said of the buyer's tax number, when, and under which request it can be asked for again."""
+    evidence = document.tax_evidence
+    if evidence is None:
+        return None
+    validity = {True: "valid", False: "not valid", None: "registry did not answer"}[evidence.is_valid]
+    return " ".join(part for part in (evidence.transaction_type, validity, evidence.checked_at, evidence.request_id) if part)
 
 
 def idempotency_key(scope: str, name: str) -> str:
@@ -190,17 +210,29 @@ def idempotency_key(scope: str, name: str) -> str:
 
 def answer_differs(document: Document, answer: Mapping[str, Any]) -> str:
     """What in the API's answer contradicts the plan, or an empty string."""
-    if document.kind is DocumentKind.PAYMENT:
+    if document.kind in {DocumentKind.PAYMENT, DocumentKind.CREDIT_APPLICATION}:
         return "" if Decimal(str(answer.get("amount"))) == document.amount.decimal else "payment_amount_differs"
+    if document.kind is DocumentKind.FINALIZATION:
+        return "" if answer.get("is_draft") is False and answer.get("number") else "not_numbered"
+    if document.kind is DocumentKind.EMAIL:
+        return ""
     checks = {
-        "is_draft": answer.get("is_draft") is False,
-        "not_numbered": bool(answer.get("number")),
+        "is_draft": answer.get("is_draft") is document.draft,
+        "not_numbered": document.draft or bool(answer.get("number")),
         "total_differs": answer.get("total_with_tax") == document.amount.decimal,
         "currency_differs": answer.get("currency_code") == document.amount.currency,
         "payment_differs": answer.get("total_paid")
         == Money(sum(p.amount for p in document.payments), document.amount.currency).decimal,
+        "tax_differs": "total" not in answer or not any(line.tax for line in document.lines) or _net(document) == answer["total"],
+        "transaction_type_differs": not document.transaction_type
+        or answer.get("transaction_type") in {None, document.transaction_type},
     }
     return next((fault for fault, holds in checks.items() if not holds), "")
+
+
+def _net(document: Document) -> Decimal:
+    hundredths = sum(total.net for total in totals_by_tax(document).values())
+    return Decimal(hundredths).scaleb(-DOCUMENT_DECIMALS)
 
 
 def to_json(body: Mapping[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -90,6 +91,24 @@ def money_from_minor_units(value: object, currency: object, *, exponent: int | N
         raise Reject("currency_unknown")
     code = currency.upper()
     return Money(_rescale(value, EXPONENTS[code] if exponent is None else exponent, EXPONENTS[code]), code)
+
+
+_DECIMAL = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?", re.ASCII)
+
+
+def money_from_decimal(amount: object, currency: object) -> Money:
+    """Money from a provider's decimal text in major units, exactly: `12.34`, `10`, `86.1000`.
+
+    Raises `Reject` as `money_from_minor_units` does, and for any other way of writing a number.
+    """
+    written = _DECIMAL.fullmatch(amount) if isinstance(amount, str) else None
+    if not written:
+        raise Reject("amount_not_decimal")
+    whole, fraction = written[1], (written[2] or "").rstrip("0")
+    money = money_from_minor_units(int(whole + fraction), currency, exponent=len(fraction))
+    if money.value > VALUE_MAX:
+        raise Reject("amount_too_large")
+    return money
 
 
 def _rescale(value: int, from_exponent: int, to_exponent: int) -> int:

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind, DocumentState
-from quittance.plan import plan
+from quittance.fee_totals import FeeTotal, fee_totals
+from quittance.plan import PLATFORM, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,16 +46,26 @@ class Reconciliation:
     """Currency -> what the API's invoices less its credit notes add up to."""
     residual: Mapping[str, Decimal]
     """Currency -> that less what the ledger's documents add up to."""
+    fees: tuple[FeeTotal, ...] = ()
+    """Of each month and currency, the platform's fee documents against what payouts kept."""
 
     @property
     def agrees(self) -> bool:
         return not self.differences and not any(self.residual.values())
 
 
-def compare(customer: BusinessCustomer, cases: Iterable[CaseFile], held: Iterable[Mapping[str, Any]]) -> Reconciliation:
+def compare(
+    customer: BusinessCustomer,
+    cases: Iterable[CaseFile],
+    held: Iterable[Mapping[str, Any]],
+    *,
+    platform: BusinessCustomer | None = None,
+    charged: Iterable[CaseFile] = (),
+) -> Reconciliation:
     """Compare all of a customer's cases with all the invoices and credit notes its entity holds.
 
-    `held` are the API's objects, each with its `DocumentKind` added under `kind`.
+    `held` are the API's objects, each with its `DocumentKind` added under `kind`. `platform` issues the fee invoices of these
+    cases; `charged` are the cases of other customers whose fees the entity of `customer` invoices, when it is the platform.
 
     Two errors that cancel each other out are two differences: documents are compared one by one, totals only in addition.
     """
@@ -63,13 +74,14 @@ def compare(customer: BusinessCustomer, cases: Iterable[CaseFile], held: Iterabl
     recorded: dict[str, tuple[CaseFile, DocumentEntry]] = {}
     differences: list[Difference] = []
     waiting: list[str] = []
-    for case in cases:
-        planned = plan(case.as_case(), customer)
+    own = list(cases)
+    for case in own:
+        planned = plan(case.as_case(), customer, platform)
         waiting += [f"{item.fact} waits for {item.awaited}" for item in planned.waiting]
         differences += [Difference("not_issued", d.payment_id, d.key, d.reason) for d in planned.documents]
-        for entry in case.documents.values():
-            if entry.record.document.kind in _PRINTED:
-                recorded[entry.record.api_id or entry.record.document.key] = (case, entry)
+        recorded |= _printed_by(case, "")
+    for case in charged:
+        recorded |= _printed_by(case, PLATFORM)
     for case, entry in recorded.values():
         differences += _against_the_api(case, entry, by_id)
     differences += _unexplained(documents, recorded)
@@ -82,7 +94,14 @@ def compare(customer: BusinessCustomer, cases: Iterable[CaseFile], held: Iterabl
         waiting=tuple(sorted(waiting)),
         invoiced=invoiced,
         residual={c: invoiced.get(c, Decimal(0)) - planned_totals.get(c, Decimal(0)) for c in currencies},
+        fees=tuple(fee_totals(customer, own)),
     )
+
+
+def _printed_by(case: CaseFile, issuer: str) -> dict[str, tuple[CaseFile, DocumentEntry]]:
+    """The invoices and credit notes of a case that one issuer's entity should hold, by the API's id or their key."""
+    printed = (e for e in case.documents.values() if e.record.document.kind in _PRINTED and e.record.document.issuer == issuer)
+    return {e.record.api_id or e.record.document.key: (case, e) for e in printed if not case.is_removed(e.record.document)}
 
 
 def _against_the_api(case: CaseFile, entry: DocumentEntry, held: Mapping[str, Mapping[str, Any]]) -> list[Difference]:
@@ -95,8 +114,8 @@ def _against_the_api(case: CaseFile, entry: DocumentEntry, held: Mapping[str, Ma
     expected = {
         "total_with_tax": document.amount.decimal,
         "currency_code": document.amount.currency,
-        "number": record.number,
-        "is_draft": False,
+        "number": record.printed_number or None,
+        "is_draft": case.is_draft(record),
         "voided_at": None,
         "total_paid": case.recorded_on(document).decimal,
     }
@@ -135,8 +154,8 @@ def _totals_held(documents: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
 
 def _totals_recorded(recorded: Mapping[str, tuple[CaseFile, DocumentEntry]]) -> dict[str, Decimal]:
     totals: dict[str, Decimal] = defaultdict(Decimal)
-    for _, entry in recorded.values():
-        if entry.record.state is DocumentState.ISSUED:
+    for case, entry in recorded.values():
+        if entry.record.state is DocumentState.ISSUED and not case.is_draft(entry.record):
             document = entry.record.document
             sign = -1 if document.kind is DocumentKind.CREDIT_NOTE else 1
             totals[document.amount.currency] += sign * document.amount.decimal

@@ -1,40 +1,46 @@
-"""Business customers in the ledger: registering one, creating its entity, and finding whose money a payment is.
+"""Business customers in the ledger: registering one, providing for it, and finding whose money a payment is.
 
-    BUSINESS_CUSTOMER#{id}   PROFILE           the customer as all its registrations describe it, and its entity
+    BUSINESS_CUSTOMER#{id}   PROFILE           the customer as all its registrations describe it, and what the API holds for it
                              FACT#{at}#{event} each registration as it was reported
+                             FINDING#{code}#{subject}
+    ENTITY#{id}              OWNER             the business customer whose documents the entity issues
+    AWAITED#{id}             CASE#...          a case that waits for a tax or a policy of this customer, or for the PLATFORM
+    PLATFORM                 OWNER             the business customer that is the platform itself
 
 An account belongs to a customer only once the customer's entity exists: until then its payments wait (`ledger`).
 """
 
 from __future__ import annotations
 
-import uuid
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from quittance.customers import Account, BusinessCustomer, registered
-from quittance.errors import Park, Retry
+from quittance.customers import Account, BusinessCustomer, policies_after, registered
+from quittance.errors import Reject
 from quittance.facts import Fact, fact_from_json
-from quittance.ledger import OPEN_FINDING, Ledger
-from quittance.mapping import ENTITIES, entity_body, idempotency_key
+from quittance.ledger import OPEN_FINDING, OWNER, Ledger
 from quittance.metrics import Count, count_nothing
-from quittance.storage import Absent, ConditionFailedError, Delete, Equals, Item, Put, Table
+from quittance.policy import DEFAULT_POLICY
+from quittance.provisioning import PROFILE, ProfileFile, Provisioner, Webhooks, customer_pk, policies_of, taxes_of
+from quittance.storage import Absent, AbsentOrEquals, Check, ConditionFailedError, Delete, Equals, Item, Put, Table, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from quittance.ledger import CaseFile
+    from quittance.provisioning import Say
     from quittance.space_invoices import SpaceInvoices
 
-PROFILE = "PROFILE"
-_KEPT = ("body", "idempotency_key", "entity_timezone")
+__all__ = ["PROFILE", "CustomerDirectory", "Registrar", "RevisitLater", "Webhooks", "customer_pk", "read_customer"]
+
+PLATFORM = "PLATFORM"
 KNOWN_FOR_S = 60
 """How long a customer's profile may be used without reading it again; one that is not known is always read again."""
-
-
-def customer_pk(customer_id: str) -> str:
-    return f"BUSINESS_CUSTOMER#{customer_id}"
+AWAITS_TAX = "tax "
+"""What a case awaits begins so when a new policy or tax of a business customer may provide it."""
+AWAITS_PLATFORM = "platform entity"
+"""What a case awaits until the platform is registered."""
+_SUBJECT_MAX = 250
 
 
 class CustomerDirectory:
@@ -45,6 +51,7 @@ class CustomerDirectory:
         self._now = now
         self._owners: dict[tuple[str, str], str] = {}
         self._customers: dict[str, tuple[int, BusinessCustomer]] = {}
+        self._platform: str | None = None
 
     def owner_of(self, case: CaseFile) -> BusinessCustomer | None:
         """The customer, with its entity; None while it is not registered. A case keeps the customer it was first given."""
@@ -55,6 +62,35 @@ class CustomerDirectory:
         self._owners[account] = customer_id
         return self._customer(customer_id)
 
+    def platform(self) -> BusinessCustomer | None:
+        """The business customer that is the platform itself, with its entity; None while none is registered as that."""
+        if self._platform is None:
+            item = self._ledger.table.read(PLATFORM, OWNER)
+            if item is None:
+                return None
+            self._platform = str(item["business_customer"])
+        return self._customer(self._platform)
+
+    def forget(self) -> None:
+        """Read everything again when it is next needed: what was remembered turned out to be old."""
+        self._customers.clear()
+        self._platform = None
+
+    def entries_of_waiting(self, case: CaseFile, customer: BusinessCustomer) -> Iterator[Write]:
+        """What to commit with a case that waits for a tax or for the platform, so that whoever registers it finds the case.
+
+        They hold only if nothing was registered since the customer was read: a case is either woken, or planned again.
+        """
+        awaited = [text.rpartition(" waits for ")[2] for text in case.waiting]
+        sellers = [customer, *((self.platform(),) if customer.is_charged_fees else ())]
+        if any(text.startswith(AWAITS_TAX) for text in awaited):
+            for seller in filter(None, sellers):
+                yield Check(customer_pk(seller.id), PROFILE, Equals("version", seller.version))
+                yield _entry(seller.id, case)
+        if AWAITS_PLATFORM in awaited:
+            yield Check(PLATFORM, OWNER, Absent())
+            yield _entry(PLATFORM, case)
+
     def _customer(self, customer_id: str) -> BusinessCustomer | None:
         read_at, customer = self._customers.get(customer_id, (0, None))
         if customer is None or self._now() - read_at >= KNOWN_FOR_S:
@@ -64,13 +100,28 @@ class CustomerDirectory:
         return customer
 
 
+def _entry(awaited: str, case: CaseFile) -> Put:
+    names = {"provider": case.provider, "account": case.account, "case_id": case.id}
+    return Put({"pk": f"AWAITED#{awaited}", "sk": case.pk} | names)
+
+
 def read_customer(table: Table, customer_id: str) -> BusinessCustomer | None:
     """The customer as the ledger holds it; None before its entity exists."""
     item = table.read(customer_pk(customer_id), PROFILE)
     if item is None or not item["entity_id"]:
         return None
+    return _customer_of(customer_id, item)
+
+
+def _customer_of(customer_id: str, profile: Item) -> BusinessCustomer:
     return BusinessCustomer(
-        id=customer_id, profile=item["profile"], entity_id=item["entity_id"], entity_timezone=item.get("entity_timezone")
+        id=customer_id,
+        profile=profile["profile"],
+        entity_id=profile["entity_id"],
+        entity_timezone=profile.get("entity_timezone"),
+        policies=policies_of(profile) or (DEFAULT_POLICY,),
+        taxes=taxes_of(profile),
+        version=profile["version"],
     )
 
 
@@ -92,101 +143,91 @@ class Registrar:
         now: Callable[[], int],
         revisit_later: RevisitLater,
         count: Count = count_nothing,
+        environment: str = "sandbox",
+        webhooks: Webhooks | None = None,
     ) -> None:
+        """`environment` is that of the API key, `sandbox` or `live`. Without `webhooks` the API is asked to report nothing."""
         self._ledger = ledger
         self._table = ledger.table
-        self._api = api
-        self._stage = stage
+        self._provisioner = Provisioner(api=api, stage=stage, environment=environment, now=now, webhooks=webhooks)
         self._now = now
         self._revisit_later = revisit_later
         self._count = count
 
     def take(self, fact: Fact, event_id: str) -> None:
-        """Record a registration, see to the entity, and wake the payments that waited for it.
+        """Record a registration, see to all that the API must hold for it, and wake the payments that waited for it.
 
-        An entity that the API refuses is a finding; a later registration that mends it tries again.
+        What the API refuses, or what contradicts an earlier registration, is a finding, which stands until a later registration
+        mends it. A registration that changes nothing asks nothing of the API.
         Raises `Retry` or `InDoubt` when the message must come again.
         """
-        customer = self._record(fact, event_id)
-        if customer.entity_id is None:
-            try:
-                customer = self._with_entity(customer)
-            except Park as refusal:
-                self._give_up_entity(customer, refusal)
-                return
-        for account in customer.accounts:
-            self._claim(account, customer)
-            self._wake(account)
+        found: set[tuple[str, str]] = set()
 
-    def _record(self, fact: Fact, event_id: str) -> BusinessCustomer:
+        def say(code: str, subject: str) -> None:
+            found.add((code, subject[:_SUBJECT_MAX]))
+
+        file = self._record(fact, event_id, say)
+        if self._provisioner.entity(file, say):
+            self._provisioner.taxes(file, say)
+            self._provisioner.webhook(file, say)
+            self._take_role(file, say)
+            self._claim_all(file, say)
+            self._wake_served(file)
+        self._align_findings(file.id, found)
+
+    # what was reported
+
+    def _record(self, fact: Fact, event_id: str, say: Say) -> ProfileFile:
+        """Store the registration, and the customer as all of them describe it. One that is known already changes nothing."""
         pk = customer_pk(fact.key)
         items = {item["sk"]: item for item in self._table.read_partition(pk)}
+        file = ProfileFile(self._table, fact.key, items.get(PROFILE))
         name = f"FACT#{fact.occurred_at}#{event_id}"
-        items[name] = {"pk": pk, "sk": name, "fact": fact.to_json(), "event_id": event_id, "recorded_at": self._now()}
-        profile = items.get(PROFILE)
-        facts = [fact_from_json(item["fact"]) for sk, item in items.items() if sk.startswith("FACT#")]
-        customer = registered(fact.key, facts, profile["entity_id"] if profile else None)
-        reference = {"reference": event_id} if event_id else {}
-        self._commit_profile(customer, profile, Put(items[name] | reference))
-        return customer
+        is_new = name not in items
+        policies = file.policies
+        if is_new:
+            item: Item = {"pk": pk, "sk": name, "fact": fact.to_json(), "event_id": event_id, "recorded_at": self._now()}
+            try:
+                policies = policies_after(policies, fact)
+            except Reject as refusal:
+                item |= {"policy_refused": refusal.code}
+            items[name] = item | ({"reference": event_id} if event_id else {})
+        reports = [item for sk, item in sorted(items.items()) if sk.startswith("FACT#")]
+        profile = registered(fact.key, [fact_from_json(item["fact"]) for item in reports], None).profile
+        said_country = profile["country"]
+        profile["country"] = file.item.get("entity_country", said_country)
+        if said_country != profile["country"]:
+            say("entity_country_fixed", said_country)
+        _say_refused_policy(reports, say)
+        if is_new:
+            to_wake = {"to_wake": True} if file.policies and policies != file.policies else {}
+            stored = [policy.to_json() for policy in policies]
+            file.commit(Put(items[name]), profile=profile, policies=stored, **to_wake)
+        return file
 
-    def _commit_profile(self, customer: BusinessCustomer, known: Item | None, *others: Put, **details: str | None) -> Item:
-        """Store the profile, with a request under way kept unless `details` replace it.
+    # what is this customer's
 
-        Raises `Retry` if another run changed the profile meanwhile.
-        """
-        kept = {name: known[name] for name in _KEPT if known.get(name)} if known else {}
-        item: Item = {
-            "pk": customer_pk(customer.id),
-            "sk": PROFILE,
-            "version": (known["version"] if known else 0) + 1,
-            "profile": customer.profile,
-            "entity_id": customer.entity_id,
-        }
-        item |= kept | details
+    def _take_role(self, file: ProfileFile, say: Say) -> None:
+        if file.profile.get("role") != "platform" or file.is_platform:
+            return
+        claim = {"pk": PLATFORM, "sk": OWNER, "business_customer": file.id}
         try:
-            self._table.commit([Put(item, Equals("version", known["version"]) if known else Absent()), *others])
+            file.commit(Put(claim, AbsentOrEquals("business_customer", file.id)), is_platform=True, to_wake=True)
         except ConditionFailedError:
-            raise Retry("customer_contended", delay_s=1) from None
-        return item
+            say("platform_taken", file.id)
 
-    def _with_entity(self, customer: BusinessCustomer) -> BusinessCustomer:
-        """Create the entity, or find the one that an earlier run created. The intent is stored before the first request."""
-        known = self._table.read(customer_pk(customer.id), PROFILE)
-        if known and known.get("body"):
-            found = self._api.find_by_metadata(ENTITIES, {"business_customer": customer.id}, entity_id=None)
-            if found:
-                return self._adopt(customer, known, found[0])
-        else:
-            key = idempotency_key(self._stage, f"entity\n{customer.id}\n{uuid.uuid4().hex}")
-            body = entity_body(customer).decode()
-            known = self._commit_profile(customer, known, body=body, idempotency_key=key)
-        answer = self._api.create(
-            f"/{ENTITIES}", known["body"].encode(), entity_id=None, idempotency_key=known["idempotency_key"]
-        )
-        return self._adopt(customer, known, answer)
+    def _claim_all(self, file: ProfileFile, say: Say) -> None:
+        for account in _own_accounts(file, say):
+            self._claim(account, file, say)
+            self._wake(account)
 
-    def _adopt(self, customer: BusinessCustomer, known: Item, entity: dict[str, Any]) -> BusinessCustomer:
-        customer = replace(customer, entity_id=entity["id"], entity_timezone=entity.get("timezone"))
-        self._commit_profile(customer, known, entity_timezone=customer.entity_timezone)
-        return customer
-
-    def _give_up_entity(self, customer: BusinessCustomer, refusal: Park) -> None:
-        """Forget the refused request, so that a mended registration makes a new one, and show it to a human."""
-        known = self._table.read(customer_pk(customer.id), PROFILE)
-        self._commit_profile(customer, known, self._finding(customer, "entity_refused", str(refusal)), body="")
-
-    def _finding(self, customer: BusinessCustomer, code: str, subject: str) -> Put:
-        self._count("Findings", provider="platform", event_type=code)
-        details = {"code": code, "subject": subject, "opened_at": self._now(), "reference": OPEN_FINDING}
-        return Put({"pk": customer_pk(customer.id), "sk": f"FINDING#{code}#{subject}"} | details)
-
-    def _claim(self, account: Account, customer: BusinessCustomer) -> None:
+    def _claim(self, account: Account, file: ProfileFile, say: Say) -> None:
         try:
-            self._ledger.claim_account(account.provider, account.account, customer.id)
+            self._ledger.claim_account(account.provider, account.account, file.id)
         except ConditionFailedError:
-            subject = f"account:{account.provider}:{account.account}"
-            self._table.commit([self._finding(customer, "account_taken", subject)])
+            say("account_taken", f"account:{account.provider}:{account.account}")
+
+    # who waited for it
 
     def _wake(self, account: Account) -> None:
         """Ask for every waiting case first, forget that it waited afterwards: asked twice is better than never."""
@@ -194,3 +235,49 @@ class Registrar:
             self._revisit_later(account.provider, account.account, item["case_id"], "business customer registered")
             with suppress(ConditionFailedError):
                 self._table.commit([Delete(item["pk"], item["sk"])])
+
+    def _wake_served(self, file: ProfileFile) -> None:
+        """Ask for the cases that waited for what this registration brought: a policy, a tax, the platform.
+
+        The version makes the request another one than the last, which the queue would drop as a repetition.
+        """
+        if not file.item.get("to_wake"):
+            return
+        for awaited in (file.id, *((PLATFORM,) if file.is_platform else ())):
+            for item in self._table.read_partition(f"AWAITED#{awaited}"):
+                names = (item["provider"], item["account"], item["case_id"])
+                self._revisit_later(*names, f"business customer changed {file.item['version']}")
+                self._table.commit([Delete(item["pk"], item["sk"])])
+        file.commit(to_wake=None)
+
+    # findings
+
+    def _align_findings(self, customer_id: str, found: set[tuple[str, str]]) -> None:
+        """Let the findings that stand be those of this run."""
+        pk = customer_pk(customer_id)
+        known = {(item["code"], item["subject"]): item for item in self._table.read_partition(pk, "FINDING#")}
+        for code, subject in sorted(found):
+            if (code, subject) not in known or known[code, subject].get("resolved_at"):
+                self._count("Findings", provider="platform", event_type=code)
+                details = {"code": code, "subject": subject, "opened_at": self._now(), "reference": OPEN_FINDING}
+                self._table.commit([Put({"pk": pk, "sk": f"FINDING#{code}#{subject}"} | details)])
+        for name, item in known.items():
+            if name not in found and not item.get("resolved_at"):
+                closed = {key: value for key, value in item.items() if key != "reference"}
+                self._table.commit([Put(closed | {"resolved_at": self._now()})])
+
+
+def _own_accounts(file: ProfileFile, say: Say) -> Iterator[Account]:
+    """The accounts a customer may claim: the platform's own events name their customer, so those of another are not to be had."""
+    for account in _customer_of(file.id, file.item).accounts:
+        if account.provider == "platform" and account.account != file.id:
+            say("account_taken", f"account:{account.provider}:{account.account}")
+        else:
+            yield account
+
+
+def _say_refused_policy(reports: list[Item], say: Say) -> None:
+    """The latest policy that was reported, if it was not taken in."""
+    with_policy = [item for item in reports if (item["fact"].get("registration") or {}).get("policy")]
+    if with_policy and (code := with_policy[-1].get("policy_refused")):
+        say(code, with_policy[-1]["event_id"])

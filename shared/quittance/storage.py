@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Item: TypeAlias = dict[str, Any]
 """Attributes by name. `pk` and `sk` are non-empty strings and name the item; an optional `reference`, a non-empty string, is
@@ -104,6 +104,9 @@ class Table(Protocol):
         Each item is as the last finished commit left it. Items written while this runs may show up or not, one by one: what
         must be seen together is guarded by a condition of the commit that relies on it.
         """
+
+    def walk(self, pk: str, sk_prefix: str = "") -> Iterator[Item]:
+        """As `read_partition`, but one page of the store after the other: memory does not grow with the partition."""
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Do all writes at one instant, or none. No writes is nothing to do; one write costs half of what it would among others.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,16 +10,16 @@ import pytest
 
 from quittance.documents import DocumentState, RecordedDocument
 from quittance.facts import Item, Payer
-from quittance.mapping import Origin, answer_differs, entity_body, idempotency_key, request_body
+from quittance.mapping import Origin, answer_differs, idempotency_key, request_body
 from quittance.plan import Case, plan
 from tests.unit.stories import CUSTOMER, arrive, issue, refund, succeeded
 
 
 def body_of(case: Case, place: int) -> dict[str, Any]:
     document = case.documents[place].document
-    refers_to = next((known for known in case.documents if known.document.key == document.refers_to), None)
+    issued = {known.document.key: known for known in case.documents}
     fact = next(fact for fact in case.facts if fact.identity == document.fact)
-    body: dict[str, Any] = json.loads(request_body(document, Origin(CUSTOMER, fact, "evt_1"), refers_to))
+    body: dict[str, Any] = json.loads(request_body(document, Origin(CUSTOMER, fact, "evt_1"), issued))
     return body
 
 
@@ -104,13 +103,6 @@ def test_idempotency_keys_are_stable_distinct_and_short() -> None:
     assert idempotency_key("a", "b") == idempotency_key("a", "b")
     assert idempotency_key("a", "b") != idempotency_key("b", "a")
     assert len(idempotency_key("a", "b")) == 64
-
-
-def test_an_entity_carries_its_business_customer() -> None:
-    customer = replace(CUSTOMER, profile=CUSTOMER.profile | {"address": {"line1": "Street 1", "postal_code": "10115"}})
-    body = json.loads(entity_body(customer))
-    assert body["metadata"] == {"business_customer": "bc_1"}
-    assert (body["country"], body["country_code"], body["post_code"]) == ("Germany", "DE", "10115")
 
 
 def test_only_an_issued_document_can_be_referred_to() -> None:

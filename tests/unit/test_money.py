@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quittance.errors import Reject
-from quittance.money import EXPONENTS, Money, money_from_minor_units
+from quittance.money import EXPONENTS, VALUE_MAX, Money, money_from_decimal, money_from_minor_units
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,32 @@ def test_currencies_do_not_mix() -> None:
 def test_minor_units_survive_the_way_to_major_units_and_back(value: int, currency: str) -> None:
     money = Money(value, currency)
     assert int(money.decimal.scaleb(EXPONENTS[currency])) == value
+
+
+@given(st.integers(0, VALUE_MAX), st.sampled_from(sorted(EXPONENTS)), st.integers(0, 3))
+def test_a_decimal_text_is_read_exactly(value: int, currency: str, zeros: int) -> None:
+    written = format(Money(value, currency).decimal, "f")
+    padded = written + ("." if zeros and "." not in written else "") + "0" * zeros
+    assert money_from_decimal(written, currency) == money_from_decimal(padded, currency) == Money(value, currency)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "code"),
+    [
+        ("1,00", "EUR", "amount_not_decimal"),
+        ("1.", "EUR", "amount_not_decimal"),
+        (".5", "EUR", "amount_not_decimal"),
+        ("-1.00", "EUR", "amount_not_decimal"),
+        ("1e2", "EUR", "amount_not_decimal"),
+        (" 1.00", "EUR", "amount_not_decimal"),
+        (1, "EUR", "amount_not_decimal"),
+        (None, "EUR", "amount_not_decimal"),
+        ("1.001", "EUR", "amount_not_expressible"),
+        ("1.5", "JPY", "amount_not_expressible"),
+        ("999999999999999", "EUR", "amount_too_large"),
+        ("1.00", "XXX", "currency_unknown"),
+    ],
+)
+def test_a_text_that_is_no_amount_is_rejected(text: object, currency: str, code: str) -> None:
+    with pytest.raises(Reject, match=code):
+        money_from_decimal(text, currency)

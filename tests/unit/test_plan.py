@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from quittance.documents import DocumentKind, DocumentState
 from quittance.facts import Fact
 from quittance.money import Money
 from quittance.plan import Case, plan
+from quittance.policy import Policy
 from tests.unit.stories import CUSTOMER, arrive, balance, dispute, fact, issue, keys, received, refund, renewal, succeeded
 
 
@@ -218,8 +220,8 @@ def test_a_refused_document_is_not_planned_again() -> None:
 
 
 @pytest.mark.parametrize(("credit_on", "expected"), [("lost", 0), ("opened", -1), ("never", 0)])
-def test_policy_decides_when_a_dispute_is_credited(credit_on: str, expected: int) -> None:
-    customer = BusinessCustomer(id="bc_1", profile={"policy": {"dispute_credit_on": credit_on}}, entity_id="ent_1")
+def test_policy_decides_when_a_dispute_is_credited(credit_on: Any, expected: int) -> None:
+    customer = BusinessCustomer(id="bc_1", policies=(Policy(dispute_credit_on=credit_on),), entity_id="ent_1")
     case, _ = arrive([succeeded(), dispute("opened")], customer)
     assert balance(case) == 10000 * (1 + expected)
 
@@ -287,3 +289,31 @@ def test_a_paid_billing_invoice_that_is_no_renewal_is_invoiced_in_any_order_of_i
     for order in permutations([unnamed, link]):
         case, _ = arrive(order)
         assert keys(case) == ["invoice:payment:pay_1"]
+
+
+# --- one debit told as a dispute and as a reversal -----------------------------------------------------------------------
+
+
+def reversed_by_provider(key: str = "R1", amount: int = 4000) -> Fact:
+    return refund(key, amount, provider="paypal", reason="reversed", capture_id="pay_1")
+
+
+def disputed(outcome: str, minute: int = 20) -> Fact:
+    return dispute(outcome, 4000, provider="paypal", capture_id="pay_1", minute=minute)
+
+
+@pytest.mark.parametrize(
+    ("told", "credited"),
+    [
+        ((reversed_by_provider(), disputed("lost")), 4000),
+        ((reversed_by_provider(), disputed("opened", 5), disputed("won", 30)), 0),
+        ((reversed_by_provider(), refund("R2", 1500, capture_id="pay_1")), 5500),
+        ((reversed_by_provider(), refund("R2", 1500, capture_id="pay_1"), disputed("lost")), 5500),
+        ((refund("R1", 4000, provider="platform", reason="reversed"), dispute("lost", 4000)), 8000),
+    ],
+    ids=["lost", "won", "and a refund", "all three", "a platform's own word"],
+)
+def test_a_debit_that_is_told_twice_is_credited_once(told: tuple[Fact, ...], credited: int) -> None:
+    for order in permutations((succeeded(), *told)):
+        case, _ = arrive(order)
+        assert balance(case) == 10000 - credited, [fact.identity for fact in order]
