@@ -17,6 +17,7 @@ import json
 import sys
 import time
 import uuid
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,13 +33,13 @@ LOCAL_STACK = Path("build/local.json")
 """What `make local` writes: among others a secret for every provider."""
 
 
-def signed_headers(provider_name: str, body: bytes, secret: str, now_s: int) -> dict[str, str]:
-    """The headers of a delivery of `body`, signed with `secret` at `now_s` seconds since the epoch.
+def signed_delivery(provider_name: str, body: bytes, secret: str, now_s: int) -> tuple[bytes, dict[str, str]]:
+    """What is sent of `body`, and its headers, signed with `secret` at `now_s` seconds since the epoch.
 
     Raises `KeyError` for a provider without a signing scheme here.
     """
-    signed = {"platform": _platform_headers, "stripe": _stripe_headers}[provider_name](body, secret, now_s)
-    return {"Content-Type": "application/json"} | signed
+    sent = _SIGNED_INSIDE[provider_name](body, secret) if provider_name in _SIGNED_INSIDE else body
+    return sent, {"Content-Type": "application/json"} | _SIGNED[provider_name](sent, secret, now_s)
 
 
 def _platform_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:
@@ -55,6 +56,90 @@ def _platform_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:
 def _stripe_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:
     digest = hmac.new(secret.encode(), f"{now_s}.".encode() + body, hashlib.sha256).hexdigest()
     return {"Stripe-Signature": f"t={now_s},v1={digest}"}
+
+
+def _space_invoices_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {"X-Webhook-Signature": f"sha256={digest}", "X-Webhook-Timestamp": str(now_s)}
+
+
+def _adyen_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:  # noqa: ARG001 - nothing is timed
+    """None for payment notifications, whose items are signed one by one."""
+    return {} if _notification_items(body) else {"HmacSignature": _adyen_signature(body, secret)}
+
+
+def _adyen_body(body: bytes, secret: str) -> bytes:
+    if not (items := _notification_items(body)):
+        return body
+    notification = json.loads(body)
+    for place, item in enumerate(items):
+        amount = item.get("amount") or {}
+        fields = [item.get(name, "") for name in _ADYEN_REFERENCES]
+        fields += [amount.get("value", ""), amount.get("currency", ""), item.get("eventCode", ""), item.get("success", "")]
+        signature = _adyen_signature(":".join(map(str, fields)).encode(), secret)
+        item["additionalData"] = (item.get("additionalData") or {}) | {"hmacSignature": signature}
+        notification["notificationItems"][place] = {"NotificationRequestItem": item}
+    return json.dumps(notification).encode()
+
+
+_ADYEN_REFERENCES = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference")
+
+
+def _notification_items(body: bytes) -> list[dict[str, Any]]:
+    """The items of a payment notification; none if it is anything else."""
+    try:
+        items = [entry["NotificationRequestItem"] for entry in json.loads(body)["notificationItems"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return items if all(isinstance(item, dict) for item in items) else []
+
+
+def _adyen_signature(content: bytes, secret: str) -> str:
+    return base64.b64encode(hmac.new(bytes.fromhex(secret), content, hashlib.sha256).digest()).decode()
+
+
+def _checkout_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:  # noqa: ARG001 - nothing is timed
+    return {"Cko-Signature": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def _paypal_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:
+    from tools.paypal_authority import URL, authority  # noqa: PLC0415 - takes longer than all else here
+
+    transmission_id = str(uuid.UUID(bytes=hashlib.sha256(body).digest()[:16]))
+    sent_at = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    signature = authority().signature(f"{transmission_id}|{sent_at}|{secret}|{zlib.crc32(body)}".encode())
+    return {
+        "PayPal-Transmission-Id": transmission_id,
+        "PayPal-Transmission-Time": sent_at,
+        "PayPal-Transmission-Sig": base64.b64encode(signature).decode(),
+        "PayPal-Cert-Url": URL,
+        "PayPal-Auth-Algo": "SHA256withRSA",
+    }
+
+
+def _mollie_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:  # noqa: ARG001 - nothing is timed
+    """None for classic deliveries, which are forms and are not signed."""
+    if not body.lstrip().startswith(b"{"):
+        return {"Content-Type": "application/x-www-form-urlencoded"}
+    return {"X-Mollie-Signature": f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"}
+
+
+def _gocardless_headers(body: bytes, secret: str, now_s: int) -> dict[str, str]:  # noqa: ARG001 - nothing is timed
+    return {"Webhook-Signature": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+_SIGNED = {
+    "platform": _platform_headers,
+    "stripe": _stripe_headers,
+    "space-invoices": _space_invoices_headers,
+    "adyen": _adyen_headers,
+    "checkout": _checkout_headers,
+    "paypal": _paypal_headers,
+    "mollie": _mollie_headers,
+    "gocardless": _gocardless_headers,
+}
+_SIGNED_INSIDE = {"adyen": _adyen_body}
+"""Of those that sign in the body: what is sent."""
 
 
 def api_gateway_event(provider_name: str, connection: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -121,13 +206,13 @@ def main() -> None:
         json.dump(_worker_event(name, body, chosen.connection, chosen.function), sys.stdout, indent=2)
         return
     secret = chosen.secret or json.loads(LOCAL_STACK.read_text(encoding="utf-8"))["secrets"][name]
-    headers = signed_headers(name, body, secret, int(time.time()))
-    json.dump(api_gateway_event(name, chosen.connection, body, headers), sys.stdout, indent=2)
+    sent, headers = signed_delivery(name, body, secret, int(time.time()))
+    json.dump(api_gateway_event(name, chosen.connection, sent, headers), sys.stdout, indent=2)
 
 
 def _worker_event(name: str, body: bytes, connection: str, function: str) -> dict[str, Any]:
     translation = provider(name).translate(body, connection, {})
-    queued = delivery_messages(name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    queued = delivery_messages(name, connection, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     mine = [message for message in queued if message.function == function]
     if not mine:
         raise SystemExit(f"this delivery is for {', '.join(sorted({message.function for message in queued}))}, not {function}")

@@ -31,6 +31,8 @@ _SAMPLE_OF = {
     "dispute_won": "platform/dispute.won.json",
     "dispute_lost": "platform/dispute.lost.json",
     "payout_settled": "platform/payout.paid.json",
+    "document_changed": "space-invoices/invoice.voided.json",
+    "object_fetched": "stripe/thin.v1.payment_intent.succeeded.json",
     "event_ignored": "stripe/customer.created.json",
 }
 
@@ -39,13 +41,14 @@ def lambda_events() -> dict[str, dict[str, Any]]:
     """The event of each function, by the function's name. Raises `Reject` for a sample that ingest would refuse."""
     messages = {function: _message(function, sample) for function, sample in _SAMPLE_OF.items()}
     messages["payment_revisited"] = _revisit(messages["payment_succeeded"])
-    return {"ingest": _health_check()} | {function: _sqs_event(message) for function, message in messages.items()}
+    by_hand = {"ingest": _health_check(), "fees_closed": {"through": "2026-11"}, "event_received": _bus_event()}
+    return by_hand | {function: _sqs_event(message) for function, message in messages.items()}
 
 
 def _message(function: str, sample: str) -> Message:
     name = sample.partition("/")[0]
     translation = provider(name).translate((SAMPLES / sample).read_bytes(), "default", {})
-    return next(m for m in delivery_messages(name, translation, _RECEIVED_AT) if m.function == function)
+    return next(m for m in delivery_messages(name, "default", translation, _RECEIVED_AT) if m.function == function)
 
 
 def _revisit(payment: Message) -> Message:
@@ -53,26 +56,49 @@ def _revisit(payment: Message) -> Message:
     return revisit_message(fact["provider"], fact["account"], fact["payment_id"], "repair", _RECEIVED_AT)
 
 
+def _bus_event() -> dict[str, Any]:
+    """A partner's event as an event bus puts it into the queue, which is no FIFO queue."""
+    envelope = {
+        "version": "0",
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "detail-type": "payment_intent.succeeded",
+        "source": "aws.partner/stripe.com/ed_test_sample",
+        "account": "000000000000",
+        "time": _RECEIVED_AT,
+        "region": "us-east-1",
+        "resources": [],
+        "detail": json.loads((SAMPLES / "stripe" / "payment_intent.succeeded.json").read_bytes()),
+    }
+    return {"Records": [_record(json.dumps(envelope), "event_received", {})]}
+
+
 def _sqs_event(message: Message) -> dict[str, Any]:
-    record = {
-        "messageId": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+    order = {
+        "SequenceNumber": "1",
+        "MessageGroupId": message.group,
+        "MessageDeduplicationId": message.deduplication_id,
+    }
+    return {"Records": [_record(message.body, f"{message.function}.fifo", order)]}
+
+
+def _record(body: str, queue: str, order: dict[str, str]) -> dict[str, Any]:
+    digest = hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
+    return {
+        "messageId": digest,
         "receiptHandle": "sample",
-        "body": message.body,
+        "body": body,
         "attributes": {
             "ApproximateReceiveCount": "1",
             "SentTimestamp": "1795168805000",
-            "SequenceNumber": "1",
-            "MessageGroupId": message.group,
-            "MessageDeduplicationId": message.deduplication_id,
+            **order,
             "ApproximateFirstReceiveTimestamp": "1795168805000",
         },
         "messageAttributes": {},
-        "md5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+        "md5OfBody": digest,
         "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{message.function}.fifo",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{queue}",
         "awsRegion": "us-east-1",
     }
-    return {"Records": [record]}
 
 
 def _health_check() -> dict[str, Any]:

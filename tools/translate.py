@@ -25,11 +25,16 @@ def translated(provider_name: str, file: Path, connection: str = "default") -> d
         return line | {"error": str(rejected)}
     except OSError as error:
         return line | {"error": f"unreadable_file: {type(error).__name__}"}
-    return line | {
-        "facts": [_fact(fact) for fact in translation.facts],
-        "fetch": [{"object": reference.object, "id": reference.id} for reference in translation.fetch],
-        "ignored": translation.ignored,
-    }
+    shown = {"sighting": translation.sighting.to_json()} if translation.sighting else {}
+    return (
+        line
+        | shown
+        | {
+            "facts": [_fact(fact) for fact in translation.facts],
+            "fetch": [{"object": reference.object, "id": reference.id} for reference in translation.fetch],
+            "ignored": translation.ignored,
+        }
+    )
 
 
 def _fact(fact: Fact) -> dict[str, Any]:

@@ -23,10 +23,13 @@ from quittance.providers import (
     SIGNATURE_MISMATCH,
     Acknowledgement,
     Provider,
-    Translation,
     provider,
 )
+from quittance.providers.published import PUBLICATIONS
+from quittance.runtime.accepted import accepted
 from quittance.runtime.observability import count, logger
+from quittance.runtime.play_money import on_this_stack
+from quittance.runtime.published import HttpsCertificates
 from quittance.runtime.queues import Queues, delivery_messages
 from quittance.runtime.secrets import CONNECTION_UNKNOWN, Connection, Connections
 
@@ -47,7 +50,9 @@ _STATUS_OF = dict.fromkeys(SIGNATURE_CODES, 401) | {
 
 # Senders wait ten seconds or more. Two attempts of three seconds leave time for an answer, with SSM or SQS slow but not both.
 _AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+_environment = os.environ.get("INVOICING_ENVIRONMENT", "sandbox")
 _connections = Connections(boto3.client("ssm", config=_AWS), os.environ["CONNECTIONS_PATH"])
+PUBLICATIONS.source = HttpsCertificates(os.environ.get("CERTIFICATES_STAND_IN_URL", ""))
 _queues = Queues(boto3.client("sqs", config=_AWS), json.loads(os.environ["QUEUE_URLS"]))
 
 
@@ -85,13 +90,14 @@ def _receive(name: str, connection_name: str, event: dict[str, Any]) -> Acknowle
     logger.append_keys(provider=name, connection=connection_name)
     try:
         _verify(chosen, raw, _headers(event), connection, (name, connection_name))
-        translation = chosen.translate(raw, connection_name, connection.settings)
-        _queues.send(delivery_messages(name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
+        translation = on_this_stack(chosen.translate(raw, connection_name, connection.settings), _environment)
+        _queues.send(delivery_messages(name, connection_name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
     except Reject as rejected:
         metric = "SignatureFailures" if rejected.code in SIGNATURE_CODES else "BadInput"
         count(metric, provider=name, event_type="other")
         raise
-    _record(name, chosen, translation)
+    for told in translation.events:
+        accepted(name, chosen, told)
     return chosen.acknowledge()
 
 
@@ -105,23 +111,6 @@ def _verify(chosen: Provider, raw: bytes, headers: Mapping[str, str], connection
         if fresh is None or fresh.secrets == connection.secrets:
             raise
         chosen.verify(raw, headers, fresh.secrets, now_s)
-
-
-def _record(name: str, chosen: Provider, translation: Translation) -> None:
-    known_type = translation.event_type if translation.event_type in chosen.EVENT_TYPES else "other"
-    metric = "FactsAccepted" if translation.facts else "EventsIgnored"
-    count(metric, provider=name, event_type=known_type, value=max(1, len(translation.facts)))
-    logger.info(
-        "delivery accepted",
-        extra={
-            "correlation_id": translation.event_id,
-            "event_id": translation.event_id,
-            "event_type": translation.event_type,
-            "account": translation.account,
-            "facts": [fact.identity for fact in translation.facts],
-            "reason": translation.ignored,
-        },
-    )
 
 
 # --- the request and the response, as API Gateway's REST proxy integration shapes them -----------------------------------

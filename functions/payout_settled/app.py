@@ -37,7 +37,8 @@ def _settlements(payout: Fact) -> Iterator[Fact]:
             occurrence=payout.key,
             payment_id=line.payment_id,
             occurred_at=payout.occurred_at,
-            amount=Money(line.net, payout.amount.currency),
+            # Without what the payment provider kept, so that amount and fee always come to the gross.
+            amount=Money(line.gross - line.fee, payout.amount.currency),
             fee=Money(line.fee, payout.amount.currency),
         )
 

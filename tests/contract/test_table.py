@@ -131,6 +131,17 @@ def test_a_partition_of_several_pages_is_read_whole(table: Table) -> None:
     assert [item["sk"] for item in table.read_partition("case", "fact#")] == [f"fact#{number}" for number in range(5)]
 
 
+def test_a_partition_can_be_walked_without_holding_it(table: Table) -> None:
+    large = "x" * (300 * 1024)
+    for sk in ("fact#b", "fact#a", "fact#c", "fact#d", "fact#e", "head"):
+        table.commit([_put(sk, text=large)])
+    walk = table.walk("case", "fact#")
+    assert next(walk)["sk"] == "fact#a"
+    assert [item["sk"] for item in walk] == ["fact#b", "fact#c", "fact#d", "fact#e"]
+    assert len(list(table.walk("case"))) == 6
+    assert list(table.walk("nobody")) == []
+
+
 def _written(kind: str, condition: Condition) -> Write:
     match kind:
         case "put":

@@ -31,6 +31,9 @@ WORKERS = (
     "dispute_lost",
     "payout_settled",
     "payment_revisited",
+    "document_changed",
+    "fees_closed",
+    "object_fetched",
     "event_ignored",
 )
 CONNECTIONS_PATH = "/quittance/test/connections"

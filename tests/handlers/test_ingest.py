@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,15 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError
 
 from quittance.facts import FactType, fact_from_json
+from quittance.observation import sighting_from_json
 from quittance.providers import provider, provider_names
+from quittance.providers.published import PUBLICATIONS
 from quittance.runtime.observability import logger
+from quittance.runtime.published import HttpsCertificates
 from quittance.runtime.queues import FUNCTION_OF, Queues, delivery_messages
 from quittance.runtime.secrets import Connections
-from tools.deliveries import api_gateway_event, signed_headers, sqs_event
+from tools.deliveries import api_gateway_event, signed_delivery, sqs_event
+from tools.paypal_authority import authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PLATFORM_SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
-SECRETS = {"platform": PLATFORM_SECRET, "stripe": "whsec_of_stripe"}
+SECRETS = dict.fromkeys(provider_names(), "5ec2e7" * 10) | {"platform": PLATFORM_SECRET, "stripe": "whsec_of_stripe"}
 
 
 class Context:
@@ -51,6 +56,7 @@ def ingest(started: ModuleType, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -
     for name, secret in SECRETS.items():
         cloud.configure(name, secret=secret)
     monkeypatch.setattr(started, "_connections", Connections(cloud.ssm, os.environ["CONNECTIONS_PATH"]))
+    monkeypatch.setattr(PUBLICATIONS, "source", authority())
     return started
 
 
@@ -69,8 +75,8 @@ def request(
     name: str, sent: bytes, *, connection: str = "default", secret: str | None = None, at: float = 0, **changes: Any
 ) -> dict[str, Any]:
     """A delivery of `sent`, signed as many seconds from now as `at` says; `changes` are made to the request afterwards."""
-    headers = signed_headers(name, sent, secret or SECRETS[name], int(time.time() + at))
-    return api_gateway_event(name, connection, sent, headers) | changes
+    signed, headers = signed_delivery(name, sent, secret or SECRETS[name], int(time.time() + at))
+    return api_gateway_event(name, connection, signed, headers) | changes
 
 
 def answer(ingest: ModuleType, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -87,25 +93,35 @@ INTENT = body_of("stripe", "payment_intent.succeeded")
 
 
 SAMPLES = sorted(
-    str(path.relative_to(ROOT / "events")) for name in provider_names() for path in (ROOT / "events" / name).glob("*.json")
+    str(path.relative_to(ROOT / "events")) for name in provider_names() for path in (ROOT / "events" / name).glob("*.*")
 )
 
 
 @pytest.mark.parametrize("file", SAMPLES)
 def test_every_sample_reaches_the_queue_of_its_function(ingest: ModuleType, cloud: Cloud, file: str) -> None:
     name, body = Path(file).parent.name, (ROOT / "events" / file).read_bytes()
-    assert answer(ingest, request(name, body)) == (200, {"received": True})
+    response, told = ingest.handler(request(name, body), Context()), provider(name).acknowledge()
+    assert (response["statusCode"], response["body"]) == (200, told.body)
+    assert response["headers"] == {"Content-Type": told.content_type}
     expected = provider(name).translate(body, "default", {})
     found = cloud.all_received()
+    wanted = [message["fetch"] for message in found.pop("object_fetched", ())]
+    assert {(one["object"], one["id"], "optional" in one) for one in wanted} == {
+        (reference.object, reference.id, reference.optional) for reference in expected.fetch
+    }
     if expected.facts:
         assert set(found) == {FUNCTION_OF[fact.type] for fact in expected.facts}
         facts = [fact_from_json(message["fact"]) for messages in found.values() for message in messages]
         assert sorted(facts, key=repr) == sorted(expected.facts, key=repr)
+    elif expected.sighting:
+        [message] = found.pop("document_changed")
+        assert sighting_from_json(message["sighting"]) == expected.sighting
+        assert not found
     else:
-        assert set(found) == {"event_ignored"}
+        assert set(found) == {"event_ignored" for one in expected.events if not one.fetch}
     for messages in found.values():
         for message in messages:
-            assert (message["event_id"], message["event_type"]) == (expected.event_id, expected.event_type)
+            assert (message["event_id"], message["event_type"]) in {(one.event_id, one.event_type) for one in expected.events}
             assert message["received_at"].endswith("Z")
 
 
@@ -126,9 +142,11 @@ def test_an_ignored_event_is_kept_with_its_reason(ingest: ModuleType, cloud: Clo
     assert set(kept) == {"provider", "account", "event_id", "event_type", "reason", "received_at"}
 
 
-def test_a_thin_event_is_kept_as_not_fetched(ingest: ModuleType, cloud: Cloud) -> None:
+def test_an_object_that_is_only_named_is_to_be_fetched(ingest: ModuleType, cloud: Cloud) -> None:
     assert answer(ingest, request("stripe", body_of("stripe", "thin.v1.payment_intent.succeeded")))[0] == 200
-    assert cloud.all_received()["event_ignored"][0]["reason"] == "object_not_fetched"
+    (wanted,) = cloud.all_received()["object_fetched"]
+    assert wanted["fetch"]["object"] == "payment_intent"
+    assert wanted["fetch"]["connection"] == "default"
 
 
 def test_a_base64_body_is_verified_over_its_own_bytes(ingest: ModuleType, cloud: Cloud) -> None:
@@ -278,6 +296,37 @@ def test_a_fault_of_ours_asks_the_sender_to_come_again(
     assert "ada" not in log.getvalue()
 
 
+def test_a_certificate_out_of_reach_asks_the_sender_to_come_again(
+    ingest: ModuleType, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PUBLICATIONS, "source", HttpsCertificates("http://127.0.0.1:9"))
+    event = request("paypal", body_of("paypal", "PAYMENT.CAPTURE.COMPLETED"))
+    assert answer(ingest, event) == (503, {"error": "certificate_unreachable"})
+    assert cloud.all_received() == {}
+
+
+def test_a_certificate_that_nobody_vouches_for_proves_nothing(
+    ingest: ModuleType, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stranger = replace(authority(), root=authority(tmp_path / "other.pem").root)
+    monkeypatch.setattr(PUBLICATIONS, "source", stranger)
+    event = request("paypal", body_of("paypal", "PAYMENT.CAPTURE.COMPLETED"))
+    assert answer(ingest, event) == (401, {"error": "certificate_untrusted"})
+    assert cloud.all_received() == {}
+
+
+def test_certificates_are_read_over_https_unless_the_stack_has_a_stand_in(
+    load_function: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PUBLICATIONS, "source", None)
+    load_function("ingest")
+    assert isinstance(PUBLICATIONS.source, HttpsCertificates)
+    assert PUBLICATIONS.source._stand_in_url == ""
+    monkeypatch.setenv("CERTIFICATES_STAND_IN_URL", "http://127.0.0.1:9/paypal/")
+    load_function("ingest")
+    assert PUBLICATIONS.source._stand_in_url == "http://127.0.0.1:9/paypal"
+
+
 # --- rotation
 
 
@@ -346,6 +395,46 @@ def test_every_delivery_is_counted_under_bounded_dimensions(
     assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Quittance"
 
 
+def test_a_sighting_is_counted_as_what_it_is(ingest: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(ingest, request("space-invoices", body_of("space-invoices", "invoice.voided")))[0] == 200
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert (line["SightingsAccepted"], line["provider"], line["event_type"]) == ([1.0], "space-invoices", "invoice.voided")
+
+
+# --- documents coming back
+
+
+VOIDED = body_of("space-invoices", "invoice.voided")
+
+
+def test_a_document_delivery_needs_a_signature_of_its_own_connection(ingest: ModuleType, cloud: Cloud) -> None:
+    cloud.configure("space-invoices", "bc-1", secret="of bc_1", secret_previous="before")
+    assert answer(ingest, request("space-invoices", VOIDED, connection="bc-1")) == (401, {"error": "signature_mismatch"})
+    assert answer(ingest, request("space-invoices", VOIDED, connection="bc-2")) == (404, {"error": "connection_unknown"})
+    assert answer(ingest, request("space-invoices", VOIDED[:-1], body=VOIDED.decode()))[0] == 401
+    assert cloud.all_received() == {}
+    for secret in ("of bc_1", "before"):
+        assert answer(ingest, request("space-invoices", VOIDED, connection="bc-1", secret=secret))[0] == 200
+    [message] = cloud.all_received()["document_changed"]
+    assert message["sighting"]["connection"] == "bc-1"
+
+
+def test_a_document_delivery_repeated_by_the_vendor_is_queued_once(ingest: ModuleType, cloud: Cloud) -> None:
+    for attempt in ("whd_1", "whd_2"):
+        event = request("space-invoices", VOIDED)
+        event["multiValueHeaders"]["X-Webhook-Delivery"] = [attempt]
+        assert answer(ingest, event)[0] == 200
+    assert len(cloud.received("document_changed")) == 1
+
+
+@pytest.mark.parametrize(
+    "sent", [b"[]", b"{}", VOIDED.replace(b'"EUR"', b'"XXX"'), VOIDED.replace(b'"is_draft": false', b'"is_draft": 0')]
+)
+def test_a_document_delivery_that_cannot_be_read_is_a_bad_request(ingest: ModuleType, cloud: Cloud, sent: bytes) -> None:
+    assert answer(ingest, request("space-invoices", sent))[0] == 400
+    assert cloud.all_received() == {}
+
+
 # --- what it costs to start
 
 
@@ -361,10 +450,13 @@ def test_ingest_imports_neither_the_ledger_nor_the_invoicing_api() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - fixed code
     modules = set(done.stdout.split())
     names = {module.partition(".")[0] for module in modules}
-    assert names.isdisjoint({"httpx", "pydantic", "fastjsonschema", "stripe", "standardwebhooks", "requests", "tools"})
+    assert names.isdisjoint(
+        {"cryptography", "httpx", "pydantic", "fastjsonschema", "stripe", "standardwebhooks", "requests", "tools"}
+    )
     ours = {module for module in modules if module.startswith("quittance.")}
     assert ours == {f"quittance.{name}" for name in (
-        "errors", "facts", "money", "providers", "runtime", "runtime.observability", "runtime.queues", "runtime.secrets"
+        "errors", "facts", "money", "providers", "runtime", "runtime.observability", "runtime.queues", "runtime.secrets",
+        "providers.published", "runtime.accepted", "runtime.play_money", "runtime.published"
     )}  # fmt: skip
 
 
@@ -373,7 +465,7 @@ def test_ingest_imports_neither_the_ledger_nor_the_invoicing_api() -> None:
 
 def test_a_sample_is_wrapped_as_its_worker_receives_it() -> None:
     translation = provider("stripe").translate(INTENT, "default", {})
-    (record,) = sqs_event(delivery_messages("stripe", translation, "2026-11-20T10:00:00Z"))["Records"]
+    (record,) = sqs_event(delivery_messages("stripe", "default", translation, "2026-11-20T10:00:00Z"))["Records"]
     assert fact_from_json(json.loads(record["body"])["fact"]).type is FactType.PAYMENT_SUCCEEDED
     assert record["md5OfBody"] == hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
     assert record["attributes"]["ApproximateReceiveCount"] == "1"

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from quittance.errors import Reject, Retry
-from quittance.facts import Fact, FactType, fact_from_json
+from quittance.facts import Fact, FactType, PayoutLine, fact_from_json
 from quittance.money import Money
-from quittance.runtime.queues import BATCH_BYTES_MAX, FUNCTION_OF, Message, Queues, fact_message, revisit_message
+from quittance.runtime.queues import (
+    BATCH_BYTES_MAX,
+    FACT_CHARACTERS_MAX,
+    FUNCTION_OF,
+    PAYOUT_CHARACTERS_MAX,
+    Message,
+    Queues,
+    fact_message,
+    revisit_message,
+)
 from tests.handlers.conftest import WORKERS
 
 AT = "2026-11-20T10:00:00Z"
@@ -93,8 +103,9 @@ def test_messages_go_to_their_queue_ten_at_a_time() -> None:
 
 def test_a_batch_is_never_larger_than_sqs_takes() -> None:
     sqs = Sqs()
-    large = [refund(f"re_{number}", description="x" * (BATCH_BYTES_MAX // 2 - 1000)) for number in range(5)]
-    Queues(sqs, URLS).send(fact_message(fact, "evt_1", "x", AT) for fact in large)
+    text = "x" * (BATCH_BYTES_MAX // 2 - 1000)
+    large = [Message.of("refund_processed", ("stripe", "acct_1", "pi_1"), {"text": text, "n": n}, AT) for n in range(5)]
+    Queues(sqs, URLS).send(large)
     sizes = [sum(len(entry["MessageBody"]) for entry in entries) for _, entries in sqs.sent]
     assert len(sizes) == 3
     assert max(sizes) <= BATCH_BYTES_MAX
@@ -102,7 +113,7 @@ def test_a_batch_is_never_larger_than_sqs_takes() -> None:
 
 def test_a_message_larger_than_sqs_takes_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(Reject, match="body_too_large"):
-        fact_message(refund(description="x" * BATCH_BYTES_MAX), "evt_1", "x", AT)
+        Message.of("refund_processed", ("stripe", "acct_1", "pi_1"), {"text": "x" * BATCH_BYTES_MAX}, AT)
 
 
 def test_a_queue_that_is_down_or_takes_a_part_is_worth_a_retry() -> None:
@@ -115,3 +126,20 @@ def test_a_queue_that_is_down_or_takes_a_part_is_worth_a_retry() -> None:
 
 def test_a_message_does_not_show_its_body() -> None:
     assert "Ada" not in repr(Message("event_ignored", "group", '{"name":"Ada"}'))
+
+
+def test_a_fact_that_the_ledger_could_not_keep_with_its_document_is_too_large() -> None:
+    with pytest.raises(Reject, match="body_too_large"):
+        fact_message(refund(description="x" * FACT_CHARACTERS_MAX), "evt_1", "x", AT)
+    assert fact_message(refund(description="x" * (FACT_CHARACTERS_MAX - 1000)), "evt_1", "x", AT)
+
+
+def test_a_payout_has_room_for_thousands_of_payments() -> None:
+    def payout(payments: int) -> Message:
+        lines = tuple(PayoutLine(payment_id=f"pay_{number:016}", gross=1000, fee=30, net=970) for number in range(payments))
+        paid = replace(refund(), type=FactType.PAYOUT_PAID, payment_id=None, payout_lines=lines)
+        return fact_message(paid, "evt_1", "x", AT)
+
+    assert FACT_CHARACTERS_MAX < len(payout(3500).body) <= PAYOUT_CHARACTERS_MAX
+    with pytest.raises(Reject, match="body_too_large"):
+        payout(4500)

@@ -80,6 +80,20 @@ def test_a_refetch_happens_at_most_every_few_seconds() -> None:
     assert len(store.asked) == 2
 
 
+def test_what_does_not_fit_is_undecided_while_the_secrets_cannot_be_fetched_again() -> None:
+    store = Store(secret="s")
+    connections = store.connections
+    connections.get("stripe", "default")
+    store.down, store.now = True, store.now + CACHE_S
+    connections.get("stripe", "default")
+    for later_s in (1, REFETCH_INTERVAL_S):
+        store.now += later_s
+        with pytest.raises(Retry, match="secrets_unavailable"):
+            connections.refetched("stripe", "default")
+    store.down, store.now = False, store.now + REFETCH_INTERVAL_S
+    assert connections.refetched("stripe", "default")
+
+
 @pytest.mark.parametrize("name", ["default", "nowhere", "..", "a/b", "", "x" * 65, "é", "%2e", "default\n"])
 def test_an_unknown_connection_is_refused(name: str) -> None:
     with pytest.raises(Reject, match="connection_unknown"):

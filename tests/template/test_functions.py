@@ -18,10 +18,13 @@ ENVIRONMENT = {
     "SPACE_INVOICES_API_KEY_PARAMETER",
     "CONNECTIONS_PATH",
     "QUEUE_URLS",
+    "INVOICING_ENVIRONMENT",
+    "PUBLIC_WEBHOOKS_URL",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_LOG_LEVEL",
     "AWS_ENDPOINT_URL",
+    "CERTIFICATES_STAND_IN_URL",
 }
 
 
@@ -35,7 +38,8 @@ def test_every_folder_is_a_function_and_every_function_has_a_folder(template: Te
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_environment_is_complete_and_has_no_endpoint_in_aws(template: Template, folder: str) -> None:
     variables = template.properties(f"{pascal(folder)}Function")["Environment"]["Variables"]
-    assert set(variables) == ENVIRONMENT
+    own = {"event_received": {"EVENTS_CONNECTION"}}
+    assert set(variables) == ENVIRONMENT | own.get(folder, set())
     assert variables["AWS_ENDPOINT_URL"] == {"Fn::If": ["InAws", {"Ref": "AWS::NoValue"}, {"Ref": "AwsEndpointUrl"}]}
 
 
@@ -53,8 +57,15 @@ def test_runs_with_the_layer_under_its_own_role_and_key(template: Template, fold
     function = template.properties(f"{pascal(folder)}Function")
     assert function["Role"] == arn_of(f"{pascal(folder)}Role")
     assert function["KmsKeyArn"] == arn_of("Key")
-    assert len(function["Layers"]) == 1
+    assert len(function["Layers"]) == (2 if folder == "ingest" else 1)
     assert function["Handler"] == "app.handler"
+
+
+def test_nothing_replaces_the_roots_of_trust_in_aws(template: Template) -> None:
+    """Who chooses them could sign payments. In AWS no parameter reaches the variable, whatever its value."""
+    variables = template.properties("IngestFunction")["Environment"]["Variables"]
+    chosen = {"Fn::If": ["InAws", {"Ref": "AWS::NoValue"}, {"Ref": "CertificatesStandInUrl"}]}
+    assert variables["CERTIFICATES_STAND_IN_URL"] == chosen
 
 
 def test_ingest_answers_before_the_strictest_sender_gives_up(template: Template) -> None:
@@ -76,6 +87,17 @@ def test_reads_its_own_queue_and_reports_each_message(template: Template, folder
     assert source["FunctionName"] == {"Ref": f"{name}Function"}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BatchSize"] <= 10, "the most that Lambda takes from a FIFO queue"
+
+
+def test_months_of_fees_are_asked_for_by_the_schedule_only(template: Template) -> None:
+    (rule,) = [one for one in template.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in one]
+    (target,) = rule["Targets"]
+    assert target["Arn"] == arn_of("FeesClosedFunction")
+    assert rule["ScheduleExpression"].startswith("cron(")
+    permissions = [
+        one for one in template.of_type("AWS::Lambda::Permission").values() if one["Principal"] == "events.amazonaws.com"
+    ]
+    assert [(one["FunctionName"], "SourceArn" in one) for one in permissions] == [({"Ref": "FeesClosedFunction"}, True)]
 
 
 def test_layer_is_built_for_what_the_template_says() -> None:

@@ -65,6 +65,17 @@ def test_ingest_loads_neither_the_ledger_nor_the_invoicing_api(built: Path, laye
     assert not {"quittance.ledger", "quittance.space_invoices", "quittance.converge", "httpx"} & set(modules)
 
 
+def test_what_verifies_certificates_is_only_in_the_layer_that_ingest_has_besides(built: Path, layer: Path) -> None:
+    own = built / "CryptographyLayer" / "python"
+    code = "import sys; sys.path[:0] = sys.argv[1:]; from quittance.providers import certificates as c; print(c.x509.__file__)"
+    command = [sys.executable, "-I", "-S", "-c", code, str(layer)]
+    alone = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert "No module named 'cryptography'" in alone.stderr
+    both = subprocess.run([*command, str(own)], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
+    assert Path(both.stdout.strip()).is_relative_to(own)
+    assert not (own / "quittance").exists()
+
+
 def test_all_of_it_is_compiled_and_needs_no_look_at_its_source(layer: Path) -> None:
     unchecked_hash = (0b01).to_bytes(4, "little")
     sources = list(layer.rglob("*.py"))

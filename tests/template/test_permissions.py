@@ -11,8 +11,16 @@ from tests.template.conftest import FOLDERS, WORKERS, Template, arn_of, one_or_m
 
 pytestmark = pytest.mark.xdist_group("template")
 
-LEDGER_WORKERS = [folder for folder in WORKERS if folder != "event_ignored"]
+LEDGER_WORKERS = [folder for folder in WORKERS if folder not in {"event_ignored", "object_fetched"}]
 REVISIT_SENDERS = ["business_customer_changed", "payout_settled"]
+FROM_OUTSIDE = [folder for folder in WORKERS if folder != "fees_closed"]
+"""What a delivery may be about: nobody reports that a month is over."""
+NOT_FETCHED = {"business_customer_changed", "document_changed", "payment_revisited"}
+"""What no provider's API can tell of."""
+SENDERS = {folder: ["payment_revisited"] for folder in REVISIT_SENDERS} | {
+    "fees_closed": ["fees_closed"],
+    "object_fetched": [folder for folder in FROM_OUTSIDE if folder not in NOT_FETCHED],
+}
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
 LEDGER = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
 
@@ -56,19 +64,19 @@ def test_consumes_its_own_queue_only(template: Template, folder: str) -> None:
 @pytest.mark.parametrize("folder", WORKERS)
 def test_sends_to_the_queues_it_is_told_of(template: Template, folder: str) -> None:
     allowed = template.allowed(f"{pascal(folder)}Role", "sqs").get("sqs:SendMessage", [])
-    expected = ["payment_revisited"] if folder in REVISIT_SENDERS else []
-    assert allowed == [arn_of(f"{pascal(name)}Queue") for name in expected]
+    expected = SENDERS.get(folder, [])
+    assert sorted(map(str, allowed)) == sorted(str(arn_of(f"{pascal(name)}Queue")) for name in expected)
     urls = template.properties(f"{pascal(folder)}Function")["Environment"]["Variables"]["QUEUE_URLS"]
     assert set(_queues(urls)) == set(expected)
 
 
-def test_ingest_sends_to_every_worker_and_consumes_nothing(template: Template) -> None:
+def test_ingest_sends_to_every_worker_that_hears_from_outside_and_consumes_nothing(template: Template) -> None:
     allowed = template.allowed("IngestRole", "sqs")
     assert set(allowed) == {"sqs:SendMessage"}
-    queues = {pascal(folder): arn_of(f"{pascal(folder)}Queue") for folder in WORKERS}
+    queues = {pascal(folder): arn_of(f"{pascal(folder)}Queue") for folder in FROM_OUTSIDE}
     assert sorted(map(str, allowed["sqs:SendMessage"])) == sorted(map(str, queues.values()))
     variables = template.properties("IngestFunction")["Environment"]["Variables"]
-    assert _queues(variables["QUEUE_URLS"]) == {folder: {"Ref": f"{pascal(folder)}Queue"} for folder in WORKERS}
+    assert _queues(variables["QUEUE_URLS"]) == {folder: {"Ref": f"{pascal(folder)}Queue"} for folder in FROM_OUTSIDE}
 
 
 @pytest.mark.parametrize("folder", LEDGER_WORKERS)
@@ -92,9 +100,17 @@ def test_only_ingest_reads_signing_secrets_and_only_ledger_workers_the_api_key(t
     (connections,) = {json.dumps(r) for rs in template.allowed("IngestRole", "ssm").values() for r in rs}
     assert "/connections/*" in connections
     for folder in LEDGER_WORKERS:
-        (key,) = {json.dumps(r) for rs in template.allowed(f"{pascal(folder)}Role", "ssm").values() for r in rs}
+        allowed = template.allowed(f"{pascal(folder)}Role", "ssm")
+        (key,) = {json.dumps(r) for action, rs in allowed.items() if action != "ssm:PutParameter" for r in rs}
         assert "/space-invoices/api-key" in key
         assert "*" not in key
+
+
+def test_only_registrations_store_secrets_and_only_those_of_the_invoicing_api(template: Template) -> None:
+    writers = [folder for folder in FOLDERS if "ssm:PutParameter" in template.allowed(f"{pascal(folder)}Role", "ssm")]
+    assert writers == ["business_customer_changed"]
+    (secrets,) = template.allowed("BusinessCustomerChangedRole", "ssm")["ssm:PutParameter"]
+    assert text_of(secrets).endswith(":parameter/quittance/dev/connections/space-invoices/*/secret")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -37,7 +37,7 @@ def test_dead_letters_are_its_own_and_are_kept_for_fourteen_days(template: Templ
 
 
 def test_there_are_no_other_queues(template: Template) -> None:
-    names = {pascal(folder) for folder in WORKERS}
+    names = {pascal(folder) for folder in (*WORKERS, "event_received")}
     assert set(template.of_type("AWS::SQS::Queue")) == {f"{name}{kind}" for name in names for kind in ("Queue", "DeadLetters")}
 
 

@@ -44,10 +44,12 @@ def run(*arguments: str, exit_code: int = 0) -> str:
 
 
 def test_every_command_has_help() -> None:
-    for command in app.registered_commands:
-        assert command.callback
-        assert command.callback.__doc__
-        assert "Usage" in run(command.callback.__name__, "--help")
+    groups = [(group.name, group.typer_instance) for group in app.registered_groups]
+    for name, one in [("", app), *groups]:
+        for command in one.registered_commands if one else ():
+            assert command.callback
+            assert command.callback.__doc__
+            assert "Usage" in run(*filter(None, (name, command.callback.__name__)), "--help")
 
 
 def test_without_a_stack_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +174,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWorld]:
         world.target = target = targets.Target("test", boto3.Session())
         target.__dict__["ledger"] = LedgerView(TABLE, client)
         target.__dict__["space_invoices"] = world.api
-        for command in ("explain", "findings", "reconcile", "pdf"):
+        for command in ("explain", "findings", "policy", "reconcile", "pdf"):
             monkeypatch.setattr(f"tools.commands.{command}.chosen", lambda _: target)
         yield world
 
@@ -270,6 +272,54 @@ def test_a_document_is_rendered(world: World, tmp_path: Path) -> None:
     run("pdf", document, "-o", str(tmp_path / "invoice.pdf"))
     assert (tmp_path / "invoice.pdf").read_bytes().startswith(b"%PDF")
     assert "knows no document inv_0" in run("pdf", "inv_0", "-o", str(tmp_path / "none.pdf"), exit_code=1)
+
+
+# --- policies ------------------------------------------------------------------------------------------------------------
+
+
+def test_policies_are_shown_with_the_one_in_force(world: World) -> None:
+    world.register("bc_2", policy={"version": 3, "tax": {"domestic": "22"}}, accounts=[])
+    copied(world)
+    first, second = (json.loads(line) for line in run("policy", "show", "--json").splitlines())
+    assert (first["business_customer"], first["version"], first["tax"], first["in_force"]) == ("bc_1", 1, None, True)
+    assert (second["version"], second["tax"]["domestic"]) == (3, {"standard": {"percent": "22", "tax_id": ""}})
+    assert "policy 3 since 2026-11-20T09:00:00Z (in force)" in run("policy", "show", "bc_2")
+    assert "no business customer bc_9" in run("policy", "show", "bc_9", exit_code=1)
+
+
+def test_what_a_policy_would_change_is_listed_and_changes_nothing(world: World, tmp_path: Path) -> None:
+    world.take(succeeded(12200), refund("re_1", 6100))
+    copied(world)
+    before = world.table.items()
+    file = tmp_path / "policy.json"
+    file.write_text('{"tax": {"domestic": 22}}')
+    (line,) = run("policy", "diff", str(file), "--since", "2026-11-20", "--json").splitlines()
+    change = json.loads(line)
+    assert [(one["kind"], one["net"], one["tax"]) for one in change["proposed"]] == [
+        ("invoice", "100.00", "22.00"),
+        ("credit_note", "-50.00", "-11.00"),
+    ]
+    assert change["difference"] == {"EUR": {"net": "-11.00", "tax": "11.00"}}
+    assert "EUR: net -11.00 EUR, tax 11.00 EUR more than now" in run("policy", "diff", str(file), "--since", "2026-11-20")
+    assert run("policy", "diff", str(file), "--since", "2026-11-21") == "nothing would differ\n"
+    file.write_text('{"issue_on": "settled"}')
+    assert "+ no document" in run("policy", "diff", str(file), "--since", "2026-11-20")
+    assert world.table.items() == before
+
+
+@pytest.mark.parametrize(
+    ("policy", "complaint"),
+    [
+        ('{"issue_on": "later"}', "data.policy.issue_on must be one of ['authorized', 'captured', 'settled']"),
+        ('{"prices": "exclusive"}', "prices exclusive needs tax"),
+        ('{"issue_on":', "is no JSON"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_in_one_line(world: World, tmp_path: Path, policy: str, complaint: str) -> None:
+    copied(world)
+    (tmp_path / "policy.json").write_text(policy)
+    assert complaint in run("policy", "diff", str(tmp_path / "policy.json"), "--since", "2026-11-20", exit_code=1)
+    run("policy", "diff", str(tmp_path / "policy.json"), "--since", "soon", exit_code=1 if "JSON" in complaint else 2)
 
 
 # --- redrive -------------------------------------------------------------------------------------------------------------

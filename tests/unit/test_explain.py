@@ -9,6 +9,7 @@ import pytest
 
 from quittance.facts import Payer
 from quittance.ledger import Ledger
+from quittance.plan import Plan, plan
 from quittance.registration import read_customer
 from tests.unit.stories import dispute, refund, renewal, succeeded
 from tests.unit.stories import fact as a_fact
@@ -26,7 +27,8 @@ def world() -> World:
 def explained(world: World, payment_id: str = "pay_1") -> dict[str, Any]:
     ledger = Ledger(world.table)
     case = ledger.open("stripe", "acct_1", (payment_id,), join=False)
-    return explain_case(case, read_customer(world.table, case.business_customer or ledger.owner("stripe", "acct_1") or ""))
+    customer = read_customer(world.table, case.business_customer or ledger.owner("stripe", "acct_1") or "")
+    return explain_case(case, customer, plan(case.as_case(), customer) if customer else Plan())
 
 
 def reasons(explanation: dict[str, Any]) -> dict[str, str]:

@@ -24,31 +24,41 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for layer in (
         "functions",
         "runtime",
-        "converge registration reconcile",
-        "ledger space_invoices mapping",
+        "document_changes",
+        "converge registration provisioning reconcile fetching fee_closing",
+        "fee_months fee_totals",
+        "ledger space_invoices mapping entities provider_api",
         "plan",
+        "tax disagreements",
         "customers documents providers",
-        "facts policy",
-        "money storage countries",
+        "observation fees",
+        "facts",
+        "policy",
+        "money storage countries tax_numbers",
         "errors metrics",
     )
 )
 """Arrows point down, to any lower layer, or stay within one part. Nothing points up or sideways."""
-SIDEWAYS = {("converge", "registration")}
-"""A payment is converged for the customer that the directory finds."""
-FUNCTIONS_MAY_USE = {"errors", "facts", "money", "providers", "runtime", "storage"}
+SIDEWAYS = {("converge", "registration"), ("registration", "provisioning"), ("entities", "mapping")}
+"""A payment is converged for the customer that the directory finds, and a registration provides for it; JSON is written once."""
+FUNCTIONS_MAY_USE = {"errors", "facts", "money", "observation", "providers", "runtime", "storage"}
 """Functions reach the use cases through `runtime.composition` only."""
-PURE = frozenset().union(*LAYERS[4:])
+PLAN = next(number for number, layer in enumerate(LAYERS) if "plan" in layer)
+PURE = frozenset().union(*LAYERS[PLAN:])
 """`plan` and below: no AWS, no HTTP, no clock, no environment."""
 
 LIBRARIES = {
     "aws_lambda_powertools": {"runtime"},
     "boto3": {"functions", "runtime"},
     "botocore": {"functions", "runtime"},
+    "certifi": {"runtime"},
+    "cryptography": {"providers"},
     "fastjsonschema": {"providers"},
-    "httpx": {"space_invoices"},
+    "httpx": {"provider_api", "space_invoices"},
     "mypy_boto3_dynamodb": {"runtime"},
     "mypy_boto3_sqs": {"runtime"},
+    "stdnum": {"tax_numbers"},
+    "urllib3": {"runtime"},
 }
 """Every library -> the parts that may import it."""
 IMPURE = {
@@ -175,6 +185,7 @@ NEVER = {
     "aws_lambda_powertools.utilities.parser",
     "aws_xray_sdk",
     "boto3.dynamodb.conditions",
+    "cryptography",
     "mypy_boto3_dynamodb",
     "mypy_boto3_sqs",
     "requests",
@@ -185,7 +196,7 @@ NEVER = {
 INGEST_NEVER = {
     "httpx",
     "pydantic",
-    *(f"quittance.{part}" for layer in LAYERS[2:5] for part in layer),
+    *(f"quittance.{part}" for layer in LAYERS[2 : PLAN + 1] for part in layer),
     "quittance.customers",
     "quittance.policy",
     "quittance.runtime.composition",
@@ -195,6 +206,8 @@ INGEST_NEVER = {
 """What only workers need."""
 WORKERS_NEVER = {"fastjsonschema", "quittance.providers", "quittance.runtime.secrets"}
 """What only ingest needs."""
+FETCHING_NEVER = (INGEST_NEVER | {"fastjsonschema"}) - {"httpx", "quittance.fetching", "quittance.provider_api"}
+"""What it takes to document a payment: who fetches objects only reads them."""
 
 ENVIRONMENT = {
     "APP": "quittance",
@@ -222,5 +235,6 @@ def test_a_function_loads_only_what_it_needs(function: str) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     loaded = set(json.loads(answer.stdout))
-    forbidden = NEVER | (INGEST_NEVER if function == "ingest" else WORKERS_NEVER)
+    others = {"ingest": INGEST_NEVER, "event_received": INGEST_NEVER, "object_fetched": FETCHING_NEVER}
+    forbidden = NEVER | others.get(function, WORKERS_NEVER)
     assert sorted(loaded & forbidden) == []

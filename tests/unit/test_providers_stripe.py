@@ -15,12 +15,16 @@ import pytest
 import stripe as official
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stripe.events._event_classes import _V2_EVENT_NOTIFICATION_CLASS_LOOKUP
 
 from quittance.errors import Reject
 from quittance.facts import Fact, FactType, Payer, conflicting_fields, merged
 from quittance.money import Money
-from quittance.providers import SIGNATURE_CODES, Reference, Translation, stripe
-from tools.deliveries import signed_headers
+from quittance.providers import SIGNATURE_CODES, Reference, stripe
+from quittance.providers.stripe import events as stripe_events
+from quittance.providers.stripe.reading import LIST_MAX
+from tests.unit.stripe_payloads import NOW, charge, dispute, event, intent, invoice, payout, refund, session, translation
+from tools.deliveries import signed_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +34,6 @@ SAMPLES = {
     for file in (Path(__file__).parents[2] / "events" / "stripe").glob("*.json")
 }
 SECRET, OTHER_SECRET = "whsec_current", "whsec_previous"
-NOW = 1_795_000_000
 BODY = json.dumps(SAMPLES["payment_intent.succeeded"]).encode()
 
 
@@ -50,22 +53,6 @@ def code_of_verification(
     return None
 
 
-def event(kind: str, **obj: Any) -> dict[str, Any]:
-    """A minimal event about `obj`."""
-    return {
-        "id": "evt_1",
-        "object": "event",
-        "type": kind,
-        "api_version": "2026-10-28.endive",
-        "created": NOW,
-        "data": {"object": obj},
-    }
-
-
-def translation(body: dict[str, Any]) -> Translation:
-    return stripe.translate(json.dumps(body).encode(), "default", {})
-
-
 def one(body: dict[str, Any]) -> Fact:
     (fact,) = translation(body).facts
     return fact
@@ -77,68 +64,6 @@ def ignored(body: dict[str, Any]) -> str | None:
     return found.ignored
 
 
-def intent(**more: Any) -> dict[str, Any]:
-    return {
-        "id": "pi_1",
-        "object": "payment_intent",
-        "amount": 5000,
-        "amount_received": 5000,
-        "currency": "eur",
-        "latest_charge": "ch_1",
-    } | more
-
-
-def charge(**more: Any) -> dict[str, Any]:
-    base = {"id": "ch_1", "object": "charge", "amount": 5000, "amount_captured": 5000, "amount_refunded": 0, "captured": True}
-    return base | {"currency": "eur", "payment_intent": "pi_1", "status": "succeeded"} | more
-
-
-def session(**more: Any) -> dict[str, Any]:
-    return {
-        "id": "cs_1",
-        "object": "checkout.session",
-        "amount_total": 5000,
-        "currency": "eur",
-        "payment_intent": "pi_1",
-        "payment_status": "paid",
-    } | more
-
-
-def invoice(**more: Any) -> dict[str, Any]:
-    base = {
-        "id": "in_1",
-        "object": "invoice",
-        "amount_paid": 5000,
-        "amount_due": 5000,
-        "amount_remaining": 0,
-        "currency": "eur",
-        "attempt_count": 2,
-    }
-    return base | {"billing_reason": "subscription_cycle"} | more
-
-
-def refund(**more: Any) -> dict[str, Any]:
-    return {
-        "id": "re_1",
-        "object": "refund",
-        "amount": 700,
-        "currency": "eur",
-        "charge": "ch_1",
-        "payment_intent": "pi_1",
-        "status": "succeeded",
-    } | more
-
-
-def dispute(status: str, *amounts: int, **more: Any) -> dict[str, Any]:
-    transactions = [{"amount": amount, "currency": "eur", "fee": 1500} for amount in amounts]
-    base = {"id": "du_1", "object": "dispute", "amount": 5000, "currency": "eur", "charge": "ch_1", "payment_intent": "pi_1"}
-    return base | {"status": status, "balance_transactions": transactions} | more
-
-
-def payout(**more: Any) -> dict[str, Any]:
-    return {"id": "po_1", "object": "payout", "amount": 9000, "currency": "eur", "status": "paid"} | more
-
-
 # --- verify
 
 
@@ -147,7 +72,7 @@ def test_what_the_official_library_signs_is_accepted() -> None:
 
 
 def test_the_official_library_accepts_what_the_sample_sender_signs() -> None:
-    headers = signed_headers("stripe", BODY, SECRET, int(time.time()))
+    _, headers = signed_delivery("stripe", BODY, SECRET, int(time.time()))
     assert official.Webhook.construct_event(BODY.decode(), headers["Stripe-Signature"], SECRET).id == "evt_1Harbour0001"
 
 
@@ -360,7 +285,7 @@ def test_an_event_states_one_fact_under_its_business_key(row: str) -> None:
 
 def test_every_row_of_the_table_is_tested() -> None:
     tested = {body["type"] for body, _ in ROWS.values()} | {body["type"] for body, _ in IGNORED.values()}
-    assert set(stripe._ROWS) - tested == {"invoice.payment_succeeded", "charge.refunded"}  # below, on their own
+    assert set(stripe_events.ROWS) - tested == {"invoice.payment_succeeded", "charge.refunded"}  # below, on their own
 
 
 IGNORED: dict[str, tuple[dict[str, Any], str]] = {
@@ -406,7 +331,10 @@ IGNORED: dict[str, tuple[dict[str, Any], str]] = {
     "money back of an inquiry": (event("charge.dispute.funds_reinstated", **dispute("warning_closed")), "inquiry"),
     "payout on its way": (event("payout.created", **payout(status="in_transit")), "payout_pending"),
     "payout that collects": (event("payout.paid", **payout(amount=-9000)), "payout_collects_money"),
-    "payout reconciled": (event("payout.reconciliation_completed", **payout()), "no_new_fact"),
+    "payout reconciled that collects": (
+        event("payout.reconciliation_completed", **payout(amount=-9000)),
+        "payout_collects_money",
+    ),
     "authorization released": (event("payment_intent.canceled", **intent()), "not_paid"),
     "fee known": (event("charge.updated", **charge()), "no_new_fact"),
     "old payout": (event("transfer.paid", id="tr_1", object="transfer"), "unknown_version"),
@@ -769,9 +697,76 @@ def test_a_thin_event_says_what_to_fetch() -> None:
     thin = SAMPLES["thin.v1.payment_intent.succeeded"]
     found = translation(thin)
     assert (found.facts, found.ignored, found.fetch) == ((), None, (Reference("payment_intent", "pi_3Harbour0001"),))
-    assert found.account == "connection:default"
+    assert (found.account, found.occurred_at) == ("connection:default", "2026-11-20T10:10:02Z")
     assert translation(thin | {"context": "org_1/acct_7"}).account == "acct_7"
-    assert translation(thin | {"related_object": None}).ignored == "names_no_object"
+
+
+@pytest.mark.parametrize(
+    "related",
+    [
+        None,
+        {"type": "payment_intent"},
+        {"type": "payment_intent", "id": "../balance"},
+        {"type": "charge", "id": "ch_1"},
+    ],
+)
+def test_a_thin_event_that_does_not_name_its_object_is_ignored(related: dict[str, str] | None) -> None:
+    found = translation(SAMPLES["thin.v1.payment_intent.succeeded"] | {"related_object": related})
+    assert (found.fetch, found.ignored) == ((), "names_no_object")
+
+
+def test_a_thin_event_of_no_instant_is_unreadable() -> None:
+    with pytest.raises(Reject, match="created is not an instant"):
+        translation(SAMPLES["thin.v1.payment_intent.succeeded"] | {"created": "yesterday"})
+
+
+THIN_TYPES = sorted(_V2_EVENT_NOTIFICATION_CLASS_LOOKUP)
+
+
+@pytest.mark.parametrize("kind", THIN_TYPES)
+def test_only_thin_events_that_say_something_of_money_are_fetched(kind: str) -> None:
+    """Of every type that the official library knows."""
+    row = stripe_events.ROWS.get(kind.removeprefix("v1."))
+    related = {"type": row[0] if row else "customer", "id": "x_1"}
+    thin = {"id": "evt_1", "object": "v2.core.event", "type": kind, "created": "2026-11-20T10:00:00Z", "related_object": related}
+    found = translation(thin)
+    if row:
+        assert (found.fetch, found.ignored) == ((Reference(row[0], "x_1"),), None)
+    else:
+        assert (found.fetch, found.ignored) == ((), ignored(event(kind.removeprefix("v1."), id="x_1")))
+    if kind.startswith("v2."):
+        assert found.ignored in {"no_new_fact", "not_a_sale", "unknown_event_type"}
+
+
+# --- what a snapshot leaves out
+
+LEFT_OUT = {
+    "an invoice of basil": (event("invoice.paid", **invoice()), Reference("invoice", "in_1", optional=True)),
+    "the same under its older name": (
+        event("invoice.payment_succeeded", **invoice(billing_reason="manual")),
+        Reference("invoice", "in_1", optional=True),
+    ),
+    "a payout": (event("payout.paid", **payout()), Reference("payout", "po_1", optional=True)),
+    "a payout that can be listed": (event("payout.reconciliation_completed", **payout()), Reference("payout", "po_1")),
+    "an invoice that names its payment": (event("invoice.paid", **invoice(payment_intent="pi_1")), None),
+    "an invoice that was paid elsewhere": (event("invoice.paid", **invoice(paid_out_of_band=True)), None),
+    "an invoice of nothing": (event("invoice.paid", **invoice(amount_paid=0)), None),
+    "an invoice of a strange id": (event("invoice.paid", **invoice(id="in/1")), None),
+    "a payout by hand": (event("payout.paid", **payout(automatic=False)), None),
+    "a payout that failed": (event("payout.failed", **payout(status="failed")), None),
+    "a payout that changed": (event("payout.updated", **payout()), None),
+    "a payment": (event("payment_intent.succeeded", **intent()), None),
+}
+
+
+@pytest.mark.parametrize("row", LEFT_OUT)
+def test_what_a_snapshot_leaves_out_is_fetched(row: str) -> None:
+    body, reference = LEFT_OUT[row]
+    assert translation(body).fetch == ((reference,) if reference else ())
+
+
+def test_what_is_fetched_for_a_snapshot_is_dated_by_it() -> None:
+    assert translation(event("payout.paid", **payout())).occurred_at == "2026-11-18T11:06:40Z"
 
 
 # --- anything at all
@@ -817,3 +812,65 @@ def test_any_json_is_refused(value: Any) -> None:
 def test_every_sample_is_understood(name: str) -> None:
     found = translation(SAMPLES[name])
     assert found.facts or found.fetch or found.ignored in {"no_new_fact", "refund_pending"}
+
+
+# --- what no worker could take
+
+
+@pytest.mark.parametrize(
+    ("created", "is_taken"), [(0, True), (221_845_391_999, True), (221_845_392_000, False), (253_402_300_799, False)]
+)
+def test_an_instant_leaves_room_for_a_time_zone_and_a_due_date(created: int, is_taken: bool) -> None:
+    body = event("payment_intent.succeeded", **intent()) | {"created": created}
+    if is_taken:
+        assert one(body).occurred_at[:4] in {"1970", "8999"}
+    else:
+        with pytest.raises(Reject, match="not an instant"):
+            one(body)
+
+
+def test_an_id_is_short_in_bytes() -> None:
+    assert one(event("payment_intent.succeeded", **intent(id="é" * 125))).key == "é" * 125
+    with pytest.raises(Reject, match="id is too long"):
+        one(event("payment_intent.succeeded", **intent(id="é" * 126)))
+
+
+def test_a_list_is_no_longer_than_the_ledger_can_join() -> None:
+    def paid(number: int) -> dict[str, Any]:
+        payments = [
+            {
+                "status": "paid",
+                "amount_paid": 100,
+                "currency": "eur",
+                "payment": {"type": "payment_intent", "payment_intent": f"pi_{i}"},
+            }
+            for i in range(number)
+        ]
+        invoice = {"id": "in_1", "object": "invoice", "amount_paid": 100 * number, "currency": "eur"}
+        return event(
+            "invoice.paid", **invoice, billing_reason="subscription_cycle", payments={"object": "list", "data": payments}
+        )
+
+    assert len(translation(paid(LIST_MAX)).facts) == LIST_MAX + 1
+    with pytest.raises(Reject, match="payments is too long a list"):
+        translation(paid(LIST_MAX + 1))
+
+
+def test_an_amount_is_not_too_large_in_the_currency_s_own_units_either() -> None:
+    largest = (10**15 - 1) // 100
+    assert one(event("payment_intent.succeeded", **intent(currency="mga", amount_received=largest))).amount == Money(
+        largest * 100, "MGA"
+    )
+    with pytest.raises(Reject, match="amount_too_large"):
+        one(event("payment_intent.succeeded", **intent(currency="mga", amount_received=largest + 1)))
+
+
+def test_the_end_of_an_endless_text_is_cut() -> None:
+    assert one(event("payment_intent.succeeded", **intent(description="é" * 70_000))).description == "é" * 2000
+
+
+def test_the_attempts_of_an_invoice_are_a_number_that_an_id_can_hold() -> None:
+    invoice = {"id": "in_1", "object": "invoice", "amount_due": 100, "currency": "eur"}
+    assert one(event("invoice.payment_failed", **invoice, attempt_count=3)).occurrence == "attempt:3"
+    with pytest.raises(Reject, match="amount_too_large"):
+        one(event("invoice.payment_failed", **invoice, attempt_count=10**300))

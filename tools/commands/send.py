@@ -12,7 +12,7 @@ import typer
 
 from quittance.providers import provider_names
 from tools.commands.options import Connection, Stack
-from tools.deliveries import signed_headers
+from tools.deliveries import signed_delivery
 from tools.samples import with_fresh_ids
 from tools.target import Target, chosen
 
@@ -43,10 +43,10 @@ def _sent(target: Target, file: Path, provider: str, connection: str, suffix: st
     secret = target.secret(provider, connection)
     try:
         body = with_fresh_ids(file.read_bytes(), suffix) if suffix else file.read_bytes()
-        headers = signed_headers(provider, body, secret, int(time.time()))
+        sent, headers = signed_delivery(provider, body, secret, int(time.time()))
     except (ValueError, KeyError, TypeError):
         raise typer.BadParameter(f"{file}: not an event of {provider} that can be signed") from None
     url = f"{target.webhooks}/webhooks/{provider}/{connection}"
-    answer = httpx.post(url, content=body, headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+    answer = httpx.post(url, content=sent, headers=headers, timeout=_TIMEOUT_S, trust_env=False)
     typer.echo(f"{file}: {answer.status_code} {answer.text.strip()}")
     return answer

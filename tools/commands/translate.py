@@ -32,6 +32,8 @@ def translate(
 def _as_text(line: dict[str, Any]) -> str:
     meaning = [f"{fact['type']} {fact['key']} {in_print(fact['amount'])}".strip() for fact in line["facts"]]
     meaning += [f"fetch {reference['object']} {reference['id']}" for reference in line["fetch"]]
+    if sighting := line.get("sighting"):
+        meaning.append(f"{sighting['event_type']} shows {sighting['document_id']}")
     if line["ignored"]:
         meaning.append(f"ignored: {line['ignored']}")
     if line["error"]:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 UNREADABLE_BODY = "unreadable_body"
 
+ID_BYTES_MAX = 250
+"""Of any id, in UTF-8: the ledger's sort keys take 1024 bytes, and the longest of them names four ids."""
+TEXT_CHARACTERS_MAX = 2000
+"""Of any text that is only printed."""
+
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _EPOCH_SECONDS = re.compile(r"\d{1,11}", re.ASCII)
 
@@ -72,19 +77,30 @@ def any_equal(expected: Iterable[bytes], given: Iterable[str]) -> bool:
 
 
 def utc_instant(text: str) -> str:
-    """An RFC 3339 instant in UTC with second precision. Raises `ValueError` if `text` is not one."""
+    """An RFC 3339 instant in UTC with second precision. Raises `ValueError` if `text` is not one, or none from 1970 to 8999."""
+    return _written(_moment(text))
+
+
+def utc_microsecond(text: str) -> str:
+    """The same, of one width and as precise as `text`. Raises as `utc_instant` does."""
+    return _moment(text).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _moment(text: str) -> datetime:
     if not _INSTANT.fullmatch(text):
         raise ValueError("not an RFC 3339 instant")
     try:
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except OverflowError:
         raise ValueError("not an instant of this calendar") from None
-    return _written(moment)
+    if not 0 <= moment.timestamp() < _END_OF_TIME_S:
+        raise ValueError("not an instant of any payment")
+    return moment
 
 
 def utc_instant_from_epoch(seconds: object) -> str:
-    """The instant `seconds` after the epoch. Raises `Reject` if it is not a whole number that a calendar can hold."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < _END_OF_CALENDAR_S:
+    """The instant `seconds` after the epoch. Raises `Reject` if it is not a whole number, or beyond the year 8999."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < _END_OF_TIME_S:
         raise Reject(UNREADABLE_BODY, "not an instant")
     return _written(datetime.fromtimestamp(seconds, UTC))
 
@@ -93,5 +109,5 @@ def _written(moment: datetime) -> str:
     return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-_END_OF_CALENDAR_S = 253_402_300_800
-"""10000-01-01T00:00:00Z, the first instant with five digits in its year."""
+_END_OF_TIME_S = 221_845_392_000
+"""9000-01-01T00:00:00Z. The calendar ends in 9999; a local day and a due date must still lie in it."""

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -15,11 +16,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import fastjsonschema
 
+from quittance.countries import iso_country
 from quittance.errors import Reject
-from quittance.facts import PAYOUT_TYPES, REGISTRATION_TYPES, Fact, FactType, Item, Payer, PayoutLine
+from quittance.facts import INTERNAL_TYPES, PAYOUT_TYPES, REGISTRATION_TYPES, Fact, FactType, Item, Payer, PayoutLine
 from quittance.money import EXPONENTS, Money, money_from_minor_units
+from quittance.policy import policy_from_json
 from quittance.providers import SIGNATURE_MISMATCH, SIGNATURE_MISSING, Acknowledgement, Translation
-from quittance.providers.payload import any_equal, json_object, signed_at, utc_instant
+from quittance.providers.payload import ID_BYTES_MAX, any_equal, json_object, signed_at, utc_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +32,7 @@ TOLERANCE_S = 300
 """How far the sender's clock may be from ours, in either direction. Standard Webhooks' own libraries allow the same."""
 
 _SCHEMA = Path(__file__).parents[1] / "schemas" / "platform-events.json"
-EVENT_TYPES = frozenset(str(kind) for kind in FactType if kind is not FactType.PAYMENT_SETTLED)
+EVENT_TYPES = frozenset(str(kind) for kind in FactType if kind not in INTERNAL_TYPES)
 
 ID_MISMATCH = "event_id_is_not_webhook_id"
 DOES_NOT_MATCH_SCHEMA = "event_does_not_match_schema"
@@ -88,7 +91,7 @@ def translate(raw: bytes, connection: str, settings: Mapping[str, Any]) -> Trans
     if not isinstance(kind, str) or kind not in EVENT_TYPES:
         _validate(event, None)
         customer = event["data"].get("business_customer")
-        account = customer if isinstance(customer, str) and customer else f"connection:{connection}"
+        account = customer if isinstance(customer, str) and customer and _is_short(customer) else f"connection:{connection}"
         return Translation(event_id=event["id"], event_type=event["type"], account=account, ignored="unknown_event_type")
     _validate(event, kind)
     fact = _fact(FactType(kind), _known_properties(kind, event["data"]), utc_instant(event["time"]))
@@ -103,8 +106,29 @@ def _validate(event: dict[str, Any], kind: str | None) -> None:
     try:
         _validator(kind)(event)
     except fastjsonschema.JsonSchemaValueException as error:
-        # The library prefixes every path with the name of its variable, and keeps the value, which may be personal data.
-        raise Reject(DOES_NOT_MATCH_SCHEMA, error.message.removeprefix("data.")) from None
+        # The library prefixes every path with the name of its variable.
+        raise Reject(DOES_NOT_MATCH_SCHEMA, _what_is_wrong(error).removeprefix("data.")) from None
+
+
+def _what_is_wrong(error: fastjsonschema.JsonSchemaValueException) -> str:
+    """The path and what is allowed there, never what was there: it may be personal data, names of properties included."""
+    definition = error.definition
+    match error.rule:
+        case "additionalProperties":
+            if "patternProperties" in definition and "description" in definition:
+                return f"{error.name} must not contain other properties. {definition['description']}"
+            names = [*definition.get("properties", ()), *(f"names like {one}" for one in definition.get("patternProperties", ()))]
+            return f"{error.name} must not contain other properties than {', '.join(names)}"
+        case "format" if error.rule_definition == "date-time":
+            return f"{error.message}: an instant with its offset such as 2026-11-20T10:00:00Z"
+        case "pattern" | "type" if "description" in definition:
+            return f"{error.name} must be {' or '.join(_listed(definition['type']))}. {definition['description']}"
+        case _:
+            return str(error.message)
+
+
+def _listed(types: str | list[str]) -> list[str]:
+    return [types] if isinstance(types, str) else types
 
 
 @cache
@@ -148,6 +172,10 @@ def _day_or_instant(text: str) -> str:
     return date.fromisoformat(text).isoformat() if is_day else utc_instant(text)
 
 
+def _is_short(name: str) -> bool:
+    return len(name.encode()) <= ID_BYTES_MAX
+
+
 def _is_time_zone(name: str) -> bool:
     try:
         return bool(ZoneInfo(name))
@@ -159,6 +187,7 @@ _FORMATS: dict[str, Callable[[str], bool]] = {
     "date-time": _is_instant,
     "day-or-instant": _is_day_or_instant,
     "iana-time-zone": _is_time_zone,
+    "business-id": _is_short,
     "iso-4217": lambda code: code.upper() in EXPONENTS,
 }
 
@@ -189,7 +218,7 @@ def _fact(kind: FactType, data: dict[str, Any], occurred_at: str) -> Fact:
             account=customer,
             key=customer,
             occurred_at=occurred_at,
-            registration=_registration(data),
+            registration=_registration(data, kind, occurred_at),
         )
     amount = _amount(data["amount"])
     period_start, period_end = _period(data)
@@ -215,10 +244,10 @@ def _fact(kind: FactType, data: dict[str, Any], occurred_at: str) -> Fact:
         subscription_plan=data.get("plan"),
         method=data.get("method"),
         order_id=data.get("order_id"),
-        description=data.get("description"),
+        description=data.get("description") or None,
         period_start=period_start,
         period_end=period_end,
-        reason=data.get("reason"),
+        reason=data.get("reason") or None,
     )
 
 
@@ -226,22 +255,45 @@ def _amount(amount: dict[str, Any]) -> Money:
     return money_from_minor_units(amount["value"], amount["currency"])
 
 
-def _registration(data: dict[str, Any]) -> dict[str, Any]:
+def _registration(data: dict[str, Any], kind: FactType, occurred_at: str) -> dict[str, Any]:
     accounts = [{"provider": account["provider"], "account": account["account"]} for account in data.get("accounts", ())]
-    codes = {name: data[name].upper() for name in ("country", "currency") if name in data}
-    return data | codes | ({"accounts": accounts} if "accounts" in data else {})
+    codes = {"country": iso_country(data["country"])} | ({"currency": data["currency"].upper()} if "currency" in data else {})
+    address = {"address": _address(data["address"])} if "address" in data else {}
+    policy = {"policy": _policy(data["policy"], kind, occurred_at)} if "policy" in data else {}
+    return data | codes | address | policy | ({"accounts": accounts} if "accounts" in data else {})
+
+
+def _policy(policy: dict[str, Any], kind: FactType, occurred_at: str) -> dict[str, Any]:
+    """The policy with its rates as text: a float has no place in a ledger."""
+    for name in ("version", "due_days"):
+        if isinstance(policy.get(name), float):  # the schema's integers include 14.0
+            raise Reject("policy_number_not_whole", f"data.policy.{name} must be written without a decimal point")
+    data: dict[str, Any] = json.loads(json.dumps(policy), parse_float=str)
+    if "effective_from" in data:
+        data["effective_from"] = utc_instant(data["effective_from"])
+        if kind is FactType.BUSINESS_CUSTOMER_UPDATED and data["effective_from"] < occurred_at:
+            raise Reject("policy_reaches_back", "data.policy.effective_from must not lie before the event's time")
+    policy_from_json(data)
+    return data
+
+
+_ADDRESS = ("line1", "line2", "city", "postal_code", "state")
+
+
+def _address(address: dict[str, Any]) -> dict[str, Any]:
+    return {part: address[part] for part in _ADDRESS if part in address}
 
 
 def _payer(customer: dict[str, Any] | None) -> Payer | None:
     if not customer:
         return None
-    address = customer.get("address", {})
+    address = _address(customer.get("address", {}))
     return Payer(
         name=customer.get("name"),
         email=customer.get("email"),
-        country=customer["country"].upper() if "country" in customer else None,
+        country=iso_country(customer["country"]) if "country" in customer else None,
         tax_number=customer.get("tax_number"),
-        **{part: address.get(part) for part in ("line1", "line2", "city", "postal_code", "state")},
+        **address,
     )
 
 
@@ -257,19 +309,25 @@ def _period(data: dict[str, Any]) -> tuple[str | None, str | None]:
 def _items(data: dict[str, Any], total: Money) -> tuple[Item, ...]:
     """The lines with the amount of each line; the platform may have written the price of one unit instead.
 
-    Raises `Reject` if the amounts mean neither.
+    Lines that come to less than the total are let through: their prices may be before tax, which only the policy knows.
+    Raises `Reject` if they come to more.
     """
     items = [
-        Item(name=item["name"], quantity=int(item.get("quantity", 1)), amount=_part(item["amount"], total.currency))
+        Item(
+            name=item["name"],
+            quantity=int(item.get("quantity", 1)),
+            amount=_part(item["amount"], total.currency),
+            tax_class=item.get("tax_class", ""),
+        )
         for item in data.get("items", ())
     ]
-    priced = [Item(name=item.name, quantity=item.quantity, amount=item.quantity * item.amount) for item in items]
+    priced = [replace(item, amount=item.quantity * item.amount) for item in items]
     for lines in (items, priced):
         if sum(line.amount for line in lines) == total.value:
             return tuple(lines)
-    if items:
-        raise Reject("items_do_not_add_up")
-    return ()
+    if sum(line.amount for line in items) > total.value:
+        raise Reject("items_do_not_add_up", "the items come to more than the amount")
+    return tuple(items)
 
 
 def _payout_lines(data: dict[str, Any], currency: str) -> tuple[PayoutLine, ...]:

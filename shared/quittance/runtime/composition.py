@@ -14,10 +14,12 @@ import boto3
 from botocore.config import Config
 
 from quittance.converge import Converger
+from quittance.document_changes import DocumentChanges
+from quittance.fee_closing import FeeClosing
 from quittance.ledger import Ledger
-from quittance.registration import CustomerDirectory, Registrar
+from quittance.registration import CustomerDirectory, Registrar, Webhooks
 from quittance.runtime.observability import count, logger
-from quittance.runtime.parameter import Parameter
+from quittance.runtime.parameter import ConnectionSecrets, KeyOf, Parameter
 from quittance.runtime.queues import Queues, revisit_message
 from quittance.runtime.table import CLIENT_CONFIG, DynamoTable
 from quittance.space_invoices import Exchange, SpaceInvoices
@@ -44,8 +46,13 @@ def queues() -> Queues:
 
 
 def space_invoices() -> SpaceInvoices:
-    api_key = Parameter(boto3.client("ssm", config=_AWS), os.environ["SPACE_INVOICES_API_KEY_PARAMETER"])
-    return SpaceInvoices(os.environ["SPACE_INVOICES_BASE_URL"], api_key, observe=_log_exchange)
+    parameter = Parameter(boto3.client("ssm", config=_AWS), os.environ["SPACE_INVOICES_API_KEY_PARAMETER"])
+    return SpaceInvoices(os.environ["SPACE_INVOICES_BASE_URL"], KeyOf(_environment(), parameter), observe=_log_exchange)
+
+
+def _environment() -> str:
+    """Whether this stack invoices for real. Where nothing says so it does not."""
+    return os.environ.get("INVOICING_ENVIRONMENT", "sandbox")
 
 
 def _log_exchange(exchange: Exchange) -> None:
@@ -65,13 +72,39 @@ def converger() -> Converger:
     )
 
 
+def document_changes() -> DocumentChanges:
+    ledger = Ledger(table())
+    return DocumentChanges(
+        ledger=ledger, customers=CustomerDirectory(ledger, now), revisit=converger().revisit, now=now, count=count
+    )
+
+
+def fee_closing() -> FeeClosing:
+    return FeeClosing(table=table(), take=converger().take, now=now, count=count)
+
+
 def registrar() -> Registrar:
     queue = queues()
 
     def revisit_later(provider: str, account: str, payment_id: str, reason: str) -> None:
         queue.send([revisit_message(provider, account, payment_id, reason, timestamp())])
 
-    api = space_invoices()
     return Registrar(
-        ledger=Ledger(table()), api=api, stage=os.environ["STAGE"], now=now, revisit_later=revisit_later, count=count
+        ledger=Ledger(table()),
+        api=space_invoices(),
+        stage=os.environ["STAGE"],
+        now=now,
+        revisit_later=revisit_later,
+        count=count,
+        environment=_environment(),
+        webhooks=_webhooks(),
     )
+
+
+def _webhooks() -> Webhooks | None:
+    base_url = os.environ.get("PUBLIC_WEBHOOKS_URL")
+    if not base_url:
+        return None
+    path = f"{os.environ['CONNECTIONS_PATH']}/space-invoices"
+    key = f"alias/{os.environ['APP']}-{os.environ['STAGE']}"
+    return Webhooks(base_url, ConnectionSecrets(boto3.client("ssm", config=_AWS), path, key))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quittance.errors import Reject, Retry
-from quittance.facts import Fact, FactType
+from quittance.facts import PAYOUT_TYPES, Fact, FactType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from quittance.providers import Translation
+    from quittance.providers import Reference, Translation
 
 FUNCTION_OF: dict[FactType, str] = {
     FactType.BUSINESS_CUSTOMER_CREATED: "business_customer_changed",
@@ -33,12 +34,18 @@ FUNCTION_OF: dict[FactType, str] = {
     FactType.DISPUTE_LOST: "dispute_lost",
     FactType.PAYOUT_PAID: "payout_settled",
     FactType.PAYOUT_FAILED: "payout_settled",
+    FactType.FEES_CLOSED: "fees_closed",
+    FactType.FEES_RETURNED: "fees_closed",
 }
 """The function, and so the queue, that each type of fact belongs to."""
 
 BATCH_MAX = 10
 BATCH_BYTES_MAX = 1_048_576
 """What SQS takes in one request, and in one message."""
+FACT_CHARACTERS_MAX = 96 * 1024
+"""Of a fact as text. The ledger keeps a document's lines twice, as planned and as sent, in an item of at most 400 KB."""
+PAYOUT_CHARACTERS_MAX = 300 * 1024
+"""Of a payout, which is kept once: some 3,800 payments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +77,75 @@ def _digest(text: str) -> str:
 
 
 def fact_message(fact: Fact, event_id: str, event_type: str, received_at: str) -> Message:
-    """`fact` for the function that records its type, in the order of its payment. `received_at` is an RFC 3339 instant in UTC."""
-    content = {"fact": fact.to_json(), "event_id": event_id, "event_type": event_type}
-    return Message.of(FUNCTION_OF[fact.type], (fact.provider, fact.account, fact.case_ids[0]), content, received_at)
+    """`fact` for the function that records its type, in the order of its payment. `received_at` is an RFC 3339 instant in UTC.
 
-
-def delivery_messages(provider: str, translation: Translation, received_at: str) -> list[Message]:
-    """Everything one delivery of `provider` means, for the functions it concerns; never empty.
-
-    A delivery without facts goes to the function that keeps such events, so that they can be explained.
+    Raises `Reject` with `body_too_large` for a fact that the ledger could not keep.
     """
+    content = {"fact": fact.to_json(), "event_id": event_id, "event_type": event_type}
+    message = Message.of(FUNCTION_OF[fact.type], (fact.provider, fact.account, fact.case_ids[0]), content, received_at)
+    if len(message.body) > (PAYOUT_CHARACTERS_MAX if fact.type in PAYOUT_TYPES else FACT_CHARACTERS_MAX):
+        raise Reject("body_too_large")
+    return message
+
+
+def delivery_messages(provider: str, connection: str, translation: Translation, received_at: str) -> list[Message]:
+    """Everything one delivery of `provider` on `connection` means, for the functions it concerns; never empty.
+
+    A delivery that says nothing of use goes to the function that keeps such events, so that they can be explained.
+    """
+    return [message for event in translation.events for message in _event_messages(provider, connection, event, received_at)]
+
+
+def _event_messages(provider: str, connection: str, translation: Translation, received_at: str) -> list[Message]:
+    """The same of one event: a delivery may hold several."""
     event_id, event_type = translation.event_id, translation.event_type
-    if translation.facts:
-        return [fact_message(fact, event_id, event_type, received_at) for fact in translation.facts]
+    if translation.facts or translation.fetch:
+        facts = [fact_message(fact, event_id, event_type, received_at) for fact in translation.facts]
+        return facts + [
+            _fetch_message(provider, connection, reference, translation, received_at) for reference in translation.fetch
+        ]
+    if translation.sighting:
+        content = {"sighting": translation.sighting.to_json(), "event_id": event_id, "event_type": event_type}
+        return [Message.of("document_changed", (provider, "", translation.sighting.document_id), content, received_at)]
     content = {
         "provider": provider,
         "account": translation.account,
         "event_id": event_id,
         "event_type": event_type,
-        "reason": translation.ignored or "object_not_fetched",
+        "reason": translation.ignored or "no_new_fact",
     }
     return [Message.of("event_ignored", (provider, translation.account, event_id), content, received_at)]
 
 
+def _fetch_message(provider: str, connection: str, reference: Reference, translation: Translation, received_at: str) -> Message:
+    """One object to fetch from its provider. What one type of event asks of an object never waits for what another one does.
+
+    A delivery that does not say when what it tells of happened may be the same as an earlier one and mean something new: it tells
+    of the moment at which it came, and no queue may take it for a repetition.
+    """
+    account = translation.account
+    wanted = {"provider": provider, "connection": connection, "account": account, "object": reference.object, "id": reference.id}
+    wanted |= {"occurred_at": translation.occurred_at or received_at}
+    wanted |= {"optional": "yes"} if reference.optional else {}
+    content = {"fetch": wanted, "event_id": translation.event_id, "event_type": translation.event_type}
+    message = Message.of("object_fetched", (provider, account, f"{translation.event_type}:{reference.id}"), content, received_at)
+    return message if translation.occurred_at else replace(message, deduplication_id=uuid4().hex)
+
+
 def revisit_message(provider: str, account: str, payment_id: str, reason: str, received_at: str) -> Message:
-    """One payment to converge again without a new outside event."""
-    content = {"revisit": {"provider": provider, "account": account, "payment_id": payment_id}, "reason": reason}
+    """One payment to converge again without a new outside event.
+
+    The time is part of what it says: asking again later is not a repetition that the queue may swallow.
+    """
+    revisit = {"provider": provider, "account": account, "payment_id": payment_id}
+    content = {"revisit": revisit, "reason": reason, "asked_at": received_at}
     return Message.of("payment_revisited", (provider, account, payment_id), content, received_at)
+
+
+def fees_message(business_customer: str, currency: str, month: str, received_at: str) -> Message:
+    """One month of fees to close. Those of one business customer and currency are closed in turn."""
+    content = {"fees": {"business_customer": business_customer, "currency": currency, "month": month}}
+    return Message.of("fees_closed", ("fees", business_customer, currency), content, received_at)
 
 
 class QueueClient(Protocol):

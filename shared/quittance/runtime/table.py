@@ -64,9 +64,12 @@ class DynamoTable:
         return _item(answer["Item"]) if "Item" in answer else None
 
     def read_partition(self, pk: str, sk_prefix: str = "") -> list[Item]:
+        return list(self.walk(pk, sk_prefix))
+
+    def walk(self, pk: str, sk_prefix: str = "") -> Iterator[Item]:
         values = {":pk": pk} | ({":prefix": sk_prefix} if sk_prefix else {})
         condition = "pk = :pk AND begins_with(sk, :prefix)" if sk_prefix else "pk = :pk"
-        return list(self._query(condition, values, {"ConsistentRead": True}))
+        return self._query(condition, values, {"ConsistentRead": True})
 
     def commit(self, writes: Sequence[Write]) -> None:
         check_writes(writes)

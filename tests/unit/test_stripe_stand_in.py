@@ -1,0 +1,97 @@
+"""What the sample deliveries of Stripe name can be fetched from the stand-in, and makes documents complete."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quittance.errors import Park
+from quittance.facts import Fact, FactType, merged
+from quittance.money import Money
+from quittance.providers import FetchedFor, Translation, stripe
+from tests.unit.stories import arrive, balance, received
+from tools.provider_apis.stand_in import STAND_INS, answered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+EVENTS = Path(__file__).parents[2] / "events" / "stripe"
+STAND_IN = STAND_INS["stripe"](EVENTS)
+
+
+class Api:
+    """The stand-in, asked as the function asks Stripe."""
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        headers = {name.lower(): value for name, value in stripe.api_headers("sk_local").items()}
+        answer = answered(STAND_IN, "sk_local", path, dict(params or {}), headers)
+        if answer.status != 200:
+            raise Park("object_not_found", str(answer.status))
+        found: dict[str, Any] = json.loads(answer.body)
+        return found
+
+
+def fetched(file: str) -> tuple[Translation, Translation]:
+    """What a sample delivery says, and what the object says that it names."""
+    told = stripe.translate((EVENTS / f"{file}.json").read_bytes(), "default", {})
+    (reference,) = told.fetch
+    details = {"event_id": told.event_id, "event_type": told.event_type, "account": told.account}
+    delivery = FetchedFor(connection="default", occurred_at=told.occurred_at, **details)
+    (found,) = stripe.fetch(reference, Api(), {}, delivery)
+    return told, found
+
+
+def test_a_thin_event_ends_in_its_payment() -> None:
+    _, found = fetched("thin.v1.payment_intent.succeeded")
+    snapshot = stripe.translate((EVENTS / "payment_intent.succeeded.json").read_bytes(), "default", {})
+    assert [(fact.identity, fact.amount) for fact in found.facts] == [(fact.identity, fact.amount) for fact in snapshot.facts]
+
+
+def test_a_renewal_of_basil_gets_to_know_its_payment() -> None:
+    told, found = fetched("invoice.paid.renewal-basil")
+    assert [fact.payment_id for fact in told.facts] == ["in_1Harbour0002", None]
+    assert [fact.payment_id for fact in found.facts] == ["pi_3Harbour0007", "pi_3Harbour0007"]
+
+
+def test_a_renewal_of_basil_ends_in_one_invoice_in_every_order() -> None:
+    told, found = fetched("invoice.paid.renewal-basil")
+    paid = stripe.translate((EVENTS / "payment_intent.succeeded.renewal-basil.json").read_bytes(), "default", {})
+    for order in permutations([*told.facts, *found.facts, *paid.facts]):
+        case, end = arrive(_reported(order))
+        assert (balance(case), received(case)) == (1900, 1900)
+        assert end.waiting == ()
+
+
+def _reported(order: Iterable[Fact]) -> list[Fact]:
+    """The facts as a case holds them: reports of the same one merged, at the place of the first."""
+    held: dict[str, Fact] = {}
+    for fact in order:
+        held[fact.identity] = merged(held[fact.identity], fact) if fact.identity in held else fact
+    return list(held.values())
+
+
+def test_a_payout_gets_to_know_what_it_holds() -> None:
+    _, found = fetched("payout.paid")
+    (fact,) = found.facts
+    assert fact.type is FactType.PAYOUT_PAID
+    assert [line.payment_id for line in fact.payout_lines] == ["pi_3Harbour0001", "pi_3Harbour0010"]
+    assert [(other.kind, other.id) for other in fact.payout_adjustments] == [
+        ("refund", "re_3Harbour0001"),
+        ("stripe_fee", "txn_1Harbour0005"),
+    ]
+    of_payments, of_others = sum(one.net for one in fact.payout_lines), sum(one.net for one in fact.payout_adjustments)
+    assert fact.amount == Money(of_payments + of_others, "EUR")
+
+
+@pytest.mark.parametrize("path", ["v1/charges/ch_unknown", "v1/customers/cus_1"])
+def test_what_is_not_there_is_not_there(path: str) -> None:
+    with pytest.raises(Park):
+        Api().get(path)
+
+
+def test_a_request_says_which_version_it_means() -> None:
+    assert answered(STAND_IN, "sk_local", "v1/charges/ch_1", {}, {"authorization": "Bearer sk_local"}).status == 400
