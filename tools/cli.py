@@ -16,6 +16,7 @@ from quittance.errors import QuittanceError
 from tools.commands.explain import explain
 from tools.commands.findings import findings
 from tools.commands.pdf import pdf
+from tools.commands.policy import policy
 from tools.commands.reconcile import reconcile
 from tools.commands.redrive import redrive
 from tools.commands.send import send
@@ -50,6 +51,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., None], ...] = (send, translate, explain, findings, reconcile, redrive, pdf)
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(policy, name="policy")
 
 if __name__ == "__main__":
     app(prog_name="quittance")

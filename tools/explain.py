@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from quittance.documents import DocumentState
 from quittance.facts import Fact, FactType
 from quittance.money import EXPONENTS, Money
-from quittance.plan import Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from quittance.customers import BusinessCustomer
     from quittance.documents import Document
     from quittance.ledger import CaseFile, DocumentEntry
+    from quittance.observation import ObservedDocument
+    from quittance.plan import Plan
     from quittance.storage import Item
 
 NOT_REGISTERED = "its business customer to be registered"
@@ -36,9 +37,8 @@ _MAKES_NO_DOCUMENT = {
 }
 
 
-def explain_case(case: CaseFile, customer: BusinessCustomer | None) -> dict[str, Any]:
+def explain_case(case: CaseFile, customer: BusinessCustomer | None, planned: Plan) -> dict[str, Any]:
     """Everything about one payment as JSON-ready data, without personal data. Amounts are minor units."""
-    planned = plan(case.as_case(), customer) if customer else Plan()
     return {
         "kind": "payment",
         "provider": case.provider,
@@ -160,7 +160,15 @@ def _issued(entry: DocumentEntry) -> dict[str, Any]:
         "error": record.error or None,
         "attempts": int(entry.attempts),
         "policy": record.document.policy,
+        "seen": _seen(record.observed.document) if record.observed and record.observed.document else None,
     }
+
+
+def _seen(document: ObservedDocument) -> dict[str, Any]:
+    """What the invoicing API last showed of a document that was changed by hand."""
+    states = {"deleted": document.is_deleted, "voided": document.is_voided, "draft": document.is_draft, "final": True}
+    state = next(name for name, holds in states.items() if holds)
+    return {"at": document.at, "state": state, "number": document.number or None, "amount": amount(document.total)}
 
 
 def amount(money: Money | None) -> dict[str, Any] | None:
@@ -201,6 +209,8 @@ def _lines(explained: dict[str, Any]) -> Iterable[str]:
         yield f"    because {document['reason']}{_referring(document)}, dated {document['date']}, policy {document['policy']}"
         if document["error"]:
             yield f"    {'refused' if document['state'] == DocumentState.REFUSED else 'differs'}: {document['error']}"
+        if seen := document["seen"]:
+            yield f"    seen {seen['state']} with {in_print(seen['amount'])} at {seen['at']}"
     for document in explained["missing"]:
         yield f"missing: {document['key']}  {in_print(document['amount'])}, because {document['reason']}"
     for waits in explained["waiting"]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from quittance.ledger import HEAD, OPEN_FINDING, CaseFile, Ledger, case_names
-from quittance.registration import PROFILE, customer_pk, read_customer
+from quittance.plan import Plan, plan
+from quittance.registration import PROFILE, CustomerDirectory, customer_pk, read_customer
 from quittance.runtime.table import DynamoTable
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ class LedgerView:
         """Whose payment it is; None while nobody has registered its account."""
         customer_id = case.business_customer or self._ledger.owner(case.provider, case.account)
         return read_customer(self.table, customer_id) if customer_id else None
+
+    def platform(self) -> BusinessCustomer | None:
+        """The business customer that is the platform itself; None while none is registered as that."""
+        return CustomerDirectory(self._ledger, lambda: 0).platform()
+
+    def planned(self, case: CaseFile, customer: BusinessCustomer | None) -> Plan:
+        """What is missing of a payment; nothing is planned while nobody has registered its account."""
+        if customer is None:
+            return Plan()
+        return plan(case.as_case(), customer, self.platform() if customer.is_charged_fees else None)
 
     def entities(self) -> dict[str, str]:
         """Business customer -> the invoicing entity that issues its documents, for all that have one."""

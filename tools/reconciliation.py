@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind
 from quittance.mapping import COLLECTIONS
-from quittance.plan import plan
 from quittance.reconcile import Reconciliation, compare
 from quittance.registration import read_customer
 
@@ -28,11 +27,14 @@ def reconciled(view: LedgerView, documents_of: Callable[[str], Iterable[dict[str
     for case in view.cases():
         if customer := view.customer_of(case):
             cases[customer.id].append(case)
+    platform = view.platform()
     results = []
     for customer_id, entity_id in sorted(view.entities().items()):
-        customer = read_customer(view.table, customer_id)
-        if customer:
-            results.append(compare(customer, cases[customer_id], documents_of(entity_id)))
+        if customer := read_customer(view.table, customer_id):
+            is_platform = platform is not None and platform.id == customer_id
+            charged = [case for own in cases.values() for case in own] if is_platform else []
+            documents = documents_of(entity_id)
+            results.append(compare(customer, cases[customer_id], documents, platform=platform, charged=charged))
     return results
 
 
@@ -48,6 +50,6 @@ def unfinished(view: LedgerView) -> list[CaseFile]:
     cases = []
     for case in view.cases():
         customer = view.customer_of(case)
-        if customer and (case.pending() or plan(case.as_case(), customer).documents):
+        if customer and (case.pending() or view.planned(case, customer).documents):
             cases.append(case)
     return cases

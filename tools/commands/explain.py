@@ -17,6 +17,7 @@ from tools.target import TargetError, chosen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from quittance.ledger import CaseFile
     from quittance.storage import Item
 
 _EVENT_PREFIX = "EVENT#"
@@ -51,7 +52,12 @@ def explain(
 
 def _of_account(view: LedgerView, provider: str, account: str, case_id: str) -> list[dict[str, Any]]:
     case = view.case(provider, account, case_id)
-    return [explain_case(case, view.customer_of(case))] if case.facts else []
+    return [_explained(view, case)] if case.facts else []
+
+
+def _explained(view: LedgerView, case: CaseFile) -> dict[str, Any]:
+    customer = view.customer_of(case)
+    return explain_case(case, customer, view.planned(case, customer))
 
 
 def _of_any(view: LedgerView, some_id: str) -> list[dict[str, Any]]:
@@ -65,7 +71,7 @@ def _explanations(view: LedgerView, items: Iterable[Item]) -> Iterator[dict[str,
         if pk.startswith(CASE_PREFIX):
             case = view.case(*case_names(pk))
             if case.pk not in told:
-                yield explain_case(case, view.customer_of(case))
+                yield _explained(view, case)
             told.add(case.pk)
         elif pk.startswith(_EVENT_PREFIX) and pk not in told:
             yield {"kind": "ignored_event", "provider": item["provider"], "event_id": item["event_id"]} | {

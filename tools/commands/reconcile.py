@@ -61,6 +61,15 @@ def _line(result: Reconciliation) -> dict[str, Any]:
         "waiting": list(result.waiting),
         "invoiced": {currency: str(total) for currency, total in result.invoiced.items()},
         "residual": {currency: str(total) for currency, total in result.residual.items()},
+        "fees": [
+            {
+                "month": one.month,
+                "currency": one.kept.currency,
+                "documents": str(one.documents.decimal),
+                "kept": str(one.kept.decimal),
+            }
+            for one in result.fees
+        ],
     }
 
 
@@ -70,6 +79,11 @@ def _as_text(result: Reconciliation) -> str:
         f"{result.business_customer}: {result.documents_checked} documents, {_totals(result.invoiced)}, {verdict}",
         *(f"  {one.code}  payment {one.payment_id}  {one.document}  {one.detail}" for one in result.differences),
         *(f"  {waiting}" for waiting in result.waiting),
+    ]
+    lines += [
+        f"  fees of {one.month}: documents {_totals({one.kept.currency: one.documents.decimal})},"
+        f" kept {_totals({one.kept.currency: one.kept.decimal})}{'' if not one.residual else ', not the same (yet)'}"
+        for one in result.fees
     ]
     if any(result.residual.values()):
         lines.append(f"  the totals differ by {_totals(result.residual)}")
