@@ -20,7 +20,7 @@ export QUITTANCE_RUNTIME ?= python3.13
 export QUITTANCE_ARCHITECTURE ?= arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run local test check simulate prove bench build lock clean
+.PHONY: help setup run local test check simulate fuzz prove bench build lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -51,6 +51,10 @@ SEEDS ?= 1000
 FIRST ?= 1
 simulate: setup ## play SEEDS=n fault histories, from seed FIRST=k on, against the real code; the last line counts the violations
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+INPUTS ?= 100000
+fuzz: setup ## INPUTS=n mutated deliveries, from seed FIRST=k on, against the real ingress; the last line counts the violations
+	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --first $(FIRST)
 
 prove: setup ## every order of small cases, every crash point of every scenario, every planted bug
 	@$(BIN)/python -m pytest -m exhaustive tests/simulation
