@@ -28,8 +28,8 @@ class Tally(NamedTuple):
 
     failures: list[tuple[int, str]]
     injected: Counter[str]
-    deliveries: int
-    calls: int
+    totals: Counter[str]
+    """Events, calls, documents."""
 
 
 def main() -> int:
@@ -44,36 +44,42 @@ def main() -> int:
     ]
     failures: list[tuple[int, str]] = []
     injected: Counter[str] = Counter()
-    deliveries = calls = 0
+    totals: Counter[str] = Counter()
     for tally in _tallies(chunks, options.jobs):
         failures += tally.failures
         injected.update(tally.injected)
-        deliveries, calls = deliveries + tally.deliveries, calls + tally.calls
+        totals.update(tally.totals)
     for seed, violation in failures[:SHOWN_MAX]:
         _explain(seed, violation, enabled)
     for seed, violation in failures[SHOWN_MAX:]:
         print(f"seed {seed}: {violation}")
     took = time.monotonic() - began
     for kind, count in sorted(injected.items()):
-        print(f"{count:>9} x {kind}")
-    rate = f"{options.seeds / max(took, 0.001):.0f} histories/s"
-    print(f"{deliveries} deliveries, {calls} calls, {sum(injected.values())} faults injected, {rate}")
+        print(f"{count:>9,} x {kind}")
+    print(f"{sum(injected.values()):>9,} faults injected")
+    print(f"{totals['events']:>9,} events delivered")
+    print(f"{totals['calls']:>9,} calls, each a point at which a function may die")
+    print(f"{totals['documents']:>9,} documents issued")
+    print(f"{options.seeds / max(took, 0.001):>9,.0f} histories/s in {min(options.jobs, len(chunks))} processes")
     print(f"{options.seeds} histories, {len(failures)} violations")
     return 1 if failures else 0
 
 
 def _exhaustive(jobs: int) -> int:
     """Every small case, completely; the pairs of deaths of every story that has few calls."""
+    total = 0
+    failures: list[str] = []
     with multiprocessing.Pool(jobs) as pool:
-        results = list(pool.imap_unordered(_exhaust, scenarios.STORIES, chunksize=1))
-    failures = [failure for _, found in results for failure in found]
+        for story, count, found in pool.imap_unordered(_exhaust, scenarios.STORIES, chunksize=1):
+            print(f"{count:>9,} x {story}", flush=True)
+            total, failures = total + count, failures + found
     for failure in failures[:SHOWN_MAX]:
         print(failure, end="\n\n")
-    print(f"{sum(count for count, _ in results)} histories, {len(failures)} violations")
+    print(f"{total} histories, {len(failures)} violations")
     return 1 if failures else 0
 
 
-def _exhaust(story: str) -> tuple[int, list[str]]:
+def _exhaust(story: str) -> tuple[str, int, list[str]]:
     count, failures = 0, []
     plain = next(iter(scenarios.variants(story).values()))
     paired = scenarios.pairs_of_deaths(plain, calls_of) if len(scenarios.STORIES[story]) < PAIRED_BELOW else ()
@@ -81,7 +87,7 @@ def _exhaust(story: str) -> tuple[int, list[str]]:
         count += 1
         if violation := simulate(one).violation:
             failures.append(f"{story}: {violation}\n  {one}")
-    return count, failures
+    return story, count, failures
 
 
 def _options() -> argparse.Namespace:
@@ -125,16 +131,15 @@ def _tallies(chunks: list[tuple[range, frozenset[str]]], jobs: int) -> list[Tall
 def tally(chunk: tuple[range, frozenset[str]]) -> Tally:
     """Run a range of seeds."""
     seeds, enabled = chunk
-    result = Tally([], Counter(), 0, 0)
-    deliveries = calls = 0
+    result = Tally([], Counter(), Counter())
     for seed in seeds:
         chosen = history(seed, enabled)
         verdict = simulate(chosen)
-        deliveries, calls = deliveries + len(chosen.deliveries), calls + verdict.calls
         result.injected.update(verdict.injected)
+        result.totals.update(events=verdict.events, calls=verdict.calls, documents=verdict.documents)
         if verdict.violation:
             result.failures.append((seed, verdict.violation))
-    return result._replace(deliveries=deliveries, calls=calls)
+    return result
 
 
 def _explain(seed: int, violation: str, enabled: frozenset[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ _STATUS_OF = {
     "error-after-commit": 500,
     "unavailable-after-commit": 503,
 }
+_NUMBER = re.compile(r":[0-9]+$")
 _MUTATIONS = frozenset({"POST", "PATCH", "DELETE"})
 
 
@@ -57,6 +59,7 @@ class SimulatedApi:
         self._world = world
         self.sandbox = sandbox
         self.requests: Counter[str] = Counter()
+        """Without those about entities, which are asked for once in a customer's life."""
         self.refused: set[tuple[str, ...]] = set()
         """Provider, payment and document key of what was refused."""
         self._bodies: dict[tuple[str, ...], bytes] = {}
@@ -82,7 +85,7 @@ class SimulatedApi:
         call = {"GET": "api.list", "DELETE": "api.delete"}.get(method, "api.create")
         fault = self._world.enter(call, f"{method} {path}")
         self._check_request(request)
-        self.requests[call] += 1
+        self.requests[call] += not request.path.startswith(("/entities", "/taxes"))
         outage = self._world.outage()
         if outage is not None:
             self._world.leave(call, fault, f"outage {outage}")
@@ -101,7 +104,7 @@ class SimulatedApi:
         if fault in {"rate-limited", "server-error", "unavailable"}:
             self._world.leave(call, fault)
             return _error(_STATUS_OF[fault], retry_after=self._world.fault_amount if fault == "rate-limited" else None)
-        if fault == "refused" and request.path != "/entities":
+        if fault == "refused" and not request.path.startswith(("/entities", "/taxes", "/documents")):
             self._world.leave(call, fault)
             self.refused.add(_document_name(request))
             return _error(422)
@@ -111,7 +114,7 @@ class SimulatedApi:
             self._world.now += READ_TIMEOUT_S
             self._world.leave(call, fault)
             raise httpx.ReadTimeout("no answer")
-        if call == "api.create" and request.path != "/entities":
+        if call == "api.create" and not request.path.startswith(("/entities", "/taxes")):
             self.refused.discard(_document_name(request))
         answer = self._handle(request, self._world.fault_amount if fault == "lookup-lag" else 0)
         self._world.leave(call, fault, str(answer.response.status) if answer.response else "")
@@ -146,20 +149,23 @@ class SimulatedApi:
             self._require(keys == {None}, "a read carries an idempotency key")
             return
         self._require(len(keys) == 1 and None not in keys, "the idempotency headers differ or are missing")
-        self._require(("x-entity-id" in request.headers) != (request.path == "/entities"), "entity header")
+        self._require(("x-entity-id" in request.headers) != request.path.startswith("/entities"), "entity header")
         (key,) = keys
         self._require_same(
             ("key", str(key)), request.method.encode() + request.path.encode() + request.body, "a key was used for two requests"
         )
-        if request.method == "POST" and request.path != "/entities":
+        if request.method == "POST" and not request.path.startswith(("/entities", "/taxes")):
             name = _document_name(request)
             self._require(not self._is_known_as_refused(name), f"asked again for what was refused: {name}")
             self._require_same((request.headers["x-entity-id"], *name), request.body, "a document was asked for in two ways")
 
     def _is_known_as_refused(self, name: tuple[str, ...]) -> bool:
         """Whether the ledger has it in writing: a refusal whose record got lost may be asked for once more."""
-        documents = [item for item in self._world.table.items() if item["sk"] == f"DOC#{name[2]}"] if name in self.refused else []
-        return any(item["state"] == "refused" and item["document"]["payment_id"] == name[1] for item in documents)
+        if not any(refused[:2] == name[:2] for refused in self.refused):
+            return False
+        documents = (item for item in self._world.table.items() if item["sk"].startswith("DOC#") and item["state"] == "refused")
+        known = {(item["document"]["payment_id"], _unnumbered(item["document"]["key"])) for item in documents}
+        return (name[1], _unnumbered(name[2])) in known
 
     def _require_same(self, name: tuple[str, ...], body: bytes, complaint: str) -> None:
         self._require(self._bodies.setdefault(name, body) == body, f"{complaint}: {name}")
@@ -206,6 +212,11 @@ class SimulatedApi:
 def _document_name(request: Request) -> tuple[str, ...]:
     metadata = json.loads(request.body).get("metadata", {})
     return tuple(str(metadata.get(field)) for field in ("provider", "payment_id", "document_key"))
+
+
+def _unnumbered(document_key: str) -> str:
+    """The key without the number that tells apart several documents of one kind and subject."""
+    return _NUMBER.sub("", document_key)
 
 
 def _name(one: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind, DocumentState
 from quittance.facts import FactType
-from quittance.ledger import HEAD, CaseFile, Ledger
+from quittance.ledger import HEAD, CaseFile, Ledger, case_pk
 from quittance.reconcile import compare
 from quittance.registration import read_customer
 from tests.simulation.history import Violation
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _DECIMALS = {"JPY": 0, "ISK": 0, "KWD": 3, "BHD": 3}
+HELD_UP_MAX_S = 60
+"""Longer than it takes to receive a message that nobody can read as often as it may be received."""
 _METADATA = ("business_customer", "provider", "payment_id", "document_key", "fact", "event_id", "policy")
 
 
@@ -33,7 +35,15 @@ def check_end(world: World) -> None:
     """Everything that must hold once a history has healed and drained. Raises `Violation`."""
     for queue in world.sqs.queues.values():
         require(not queue.groups, f"messages are left on {queue.name}")
-        require(not queue.dead, f"{len(queue.dead)} good messages are in the dead-letter queue of {queue.name}")
+        good = [message.id for message in queue.dead if not message.is_poison]
+        require(not good, f"good messages are in the dead-letter queue of {queue.name}: {good}")
+        poison = sum(1 for one in world.history.poison if one.queue == queue.name)
+        require(
+            len(queue.dead) == poison,
+            f"{len(queue.dead)} of {poison} poison messages are in the dead-letter queue of {queue.name}",
+        )
+    held_up = world.history.is_quiet and world.longest_wait_s > HELD_UP_MAX_S
+    require(not held_up, f"a good message waited for {world.longest_wait_s:.0f} s although nothing failed")
     ledger = _LedgerView(world)
     oracle = Oracle(world.history, ledger.believed)
     _check_entities(world, oracle)
@@ -54,6 +64,7 @@ class _LedgerView:
         self.table = table
         self.items = world.table.items()
         self.heads = [item for item in self.items if item["pk"].startswith("CASE#") and item["sk"] == HEAD]
+        self._part_of = {item["pk"]: item["part_of"] for item in self.heads if item.get("part_of")}
         self.believed = {}
         for item in self.items:
             if item["pk"].startswith("CASE#") and item["sk"].startswith("FACT#") and item["fact"].get("amount"):
@@ -63,13 +74,18 @@ class _LedgerView:
 
     def case(self, expected: Expected) -> CaseFile:
         """The one case of a payment, whichever name leads to it."""
-        found = {name: self.ledger.open(expected.provider, expected.account, [name], join=False) for name in expected.names}
-        cases = {case.id: case for case in found.values()}
-        require(len(cases) == 1, f"{sorted(expected.names)} lead to several cases: {sorted(cases)}")
-        (case,) = cases.values()
+        found = {self._led_to(expected, name) for name in expected.names}
+        require(len(found) == 1, f"{sorted(expected.names)} lead to several cases: {sorted(found)}")
+        case = self.ledger.open(expected.provider, expected.account, [found.pop()], join=False)
         require(case.version, f"nothing is known of {sorted(expected.names)}")
         self.cases[case.pk] = case
         return case
+
+    def _led_to(self, expected: Expected, name: str) -> str:
+        """The case that a name leads to in the end."""
+        while joined := self._part_of.get(case_pk(expected.provider, expected.account, name)):
+            name = joined
+        return name
 
 
 class _Documents:
@@ -81,7 +97,8 @@ class _Documents:
         for book in self.books.values():
             self.held += [(DocumentKind.INVOICE, one) for one in book.invoices.values()]
             self.held += [(DocumentKind.CREDIT_NOTE, one) for one in book.credit_notes.values()]
-        self.unclaimed = {one["id"] for _, one in self.held}
+        self.by_id = {one["id"]: one for _, one in self.held}
+        self.unclaimed = set(self.by_id)
 
     def of(self, expected: Expected, owner: Owner | None) -> list[tuple[DocumentKind, dict[str, Any]]]:
         found = []
@@ -100,6 +117,9 @@ def _check_entities(world: World, oracle: Oracle) -> None:
     registered = {owner.id for owner in oracle.owners.values()}
     held = {book.entity["metadata"].get("business_customer") for book in world.api.books.values()}
     require(held == registered, f"entities {held}, registered {registered}")
+    complaints = [item for item in world.table.items() if item["pk"].startswith("BUSINESS_CUSTOMER#") and "code" in item]
+    standing = {item["code"] for item in complaints if not item.get("resolved_at")}
+    require(not standing, f"findings about registrations: {standing}")
 
 
 def _check_payment(expected: Expected, owner: Owner | None, ledger: _LedgerView, documents: _Documents, world: World) -> None:
@@ -115,7 +135,7 @@ def _check_payment(expected: Expected, owner: Owner | None, ledger: _LedgerView,
     sold = _check_amounts(expected, held, what)
     _check_case(expected, case, sold, what)
     for kind, one in held:
-        _check_explained(one, case, owner, world)
+        _check_explained(one, case, owner, documents, world)
         if kind is DocumentKind.CREDIT_NOTE:
             _check_linked(one, documents, what)
 
@@ -154,9 +174,28 @@ def _check_amounts(expected: Expected, held: list[tuple[DocumentKind, dict[str, 
     require(
         expected.received is None or received in expected.received, f"{what}: received {received}, expected {expected.received}"
     )
+    _check_rates(sales, [*notes, *doubled], corrections, what)
     for one in corrections:
         require(one["total_paid"] == one["total_with_tax"], f"{what}: {one['number']} is a correction without its money")
     return sold
+
+
+def _check_rates(sales: list[dict[str, Any]], notes: list[dict[str, Any]], corrections: list[dict[str, Any]], what: str) -> None:
+    """At no rate more is credited than was invoiced at it, or taken back than was credited at it."""
+    sold, credited, corrected = (_by_rate(group) for group in (sales, notes, corrections))
+    for rate in {*sold, *credited, *corrected}:
+        require(
+            corrected[rate] <= credited[rate] <= sold[rate] + corrected[rate],
+            f"{what}: at {rate or 'no tax'} sold {sold[rate]}, credited {credited[rate]}, corrected {corrected[rate]}",
+        )
+
+
+def _by_rate(group: list[dict[str, Any]]) -> Counter[str]:
+    """What documents come to at each rate, in thousandths."""
+    totals: Counter[str] = Counter()
+    for line in (line for one in group for line in one["items"]):
+        totals["+".join(str(tax["rate"]) for tax in line["taxes"])] += int(Decimal(line["total_with_tax"]).scaleb(3))
+    return totals
 
 
 def _subject(one: dict[str, Any]) -> str:
@@ -180,7 +219,7 @@ def _check_case(expected: Expected, case: CaseFile, sold: int, what: str) -> Non
     require(bool(conflicts) == bool(expected.contradicted), f"{what}: conflicts {conflicts}")
 
 
-def _check_explained(one: dict[str, Any], case: CaseFile, owner: Owner | None, world: World) -> None:
+def _check_explained(one: dict[str, Any], case: CaseFile, owner: Owner | None, documents: _Documents, world: World) -> None:
     metadata, number = one["metadata"], one["number"]
     require(all(metadata.get(name) for name in _METADATA), f"{number} does not explain itself: {metadata}")
     reports = [
@@ -191,7 +230,13 @@ def _check_explained(one: dict[str, Any], case: CaseFile, owner: Owner | None, w
         metadata["event_id"] in {delivery.event_id for delivery, _ in reports}, f"{number} names an event that did not report it"
     )
     assert owner
+    setting = owner.policies.broken_by(one)
+    require(not setting, f"{number} does not keep its policy: {setting}")
+    _check_email(one, owner, world)
     days = {local_day(fact.occurred_at, owner.zone) for _, fact in reports}
+    credited = documents.by_id.get(metadata.get("corrects", ""))
+    if credited and credited["date"][:10] > max(days):
+        days = {credited["date"][:10]}  # nothing is dated before what it corrects
     require(one["date"][:10] in days, f"{number} is dated {one['date'][:10]}, not {sorted(days)}")
 
 
@@ -232,12 +277,19 @@ def _reported(world: World) -> Iterable[tuple[Any, str]]:
     return ((fact, delivery.event_id) for delivery in world.history.deliveries for fact in delivery.facts)
 
 
+def _check_email(one: dict[str, Any], owner: Owner, world: World) -> None:
+    """Whoever is to get a document has got it once."""
+    sent = sum(1 for email in world.api.sandbox.emails if email["document_id"] == one["id"])
+    is_due = bool(owner.policies.named_by(one, "send_email") and (one["customer"] or {}).get("email"))
+    require(sent == is_due, f"{one['number']} was sent {sent} times, expected {int(is_due)}")
+
+
 def _check_cost(world: World, documents: _Documents) -> None:
     """When nothing goes wrong, a document costs one request."""
     history = world.history
-    if history.faults or history.outages or any(f.type is FactType.PAYMENT_FAILED for f, _ in _reported(world)):
+    if not history.is_quiet or any(f.type is FactType.PAYMENT_FAILED for f, _ in _reported(world)):
         return
     later = sum(1 for book in world.api.books.values() for one in book.payments.values() if one["metadata"])
-    wanted = len(documents.held) + later + len(world.api.books)
+    wanted = len(documents.held) + later + len(world.api.sandbox.emails)
     asked = sum(world.api.requests.values())
-    require(asked == wanted, f"{asked} requests for {wanted} documents and entities")
+    require(asked == wanted, f"{asked} requests for {wanted} documents")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.simulation.history import ANY_CALL, CALLS, Delivery, Fault
+from tests.simulation.history import ANY_CALL, CALLS, Delivery, Fault, Poison
+from tests.simulation.poison import SHAPES, beside
 
 if TYPE_CHECKING:
     from random import Random
@@ -31,12 +32,13 @@ CALL_FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
     "lost-commit": (("lost-commit", "repeated-commit"), ("table.commit",), (0,)),
     "queue": (("throttled", "lost-send", "half-sent"), ("queue.send",), (0,)),
     "visibility": (("throttled",), ("queue.hide",), (0,)),
+    "secrets": (("throttled",), ("secrets.read",), (0,)),
     "lost-delete": (("lost-delete",), ("queue.delete",), (0,)),
 }
 """Faults of single calls."""
 
 DELIVERY_FAULTS = frozenset({"duplicate", "reorder", "delay", "drop"})
-SETTINGS = frozenset({"crowd", "refusal", "bundle", "idempotency", "calendar", "rotation", "outage", "dead-letters"})
+SETTINGS = frozenset({"crowd", "refusal", "bundle", "idempotency", "calendar", "rotation", "outage", "dead-letters", "poison"})
 ALL = frozenset(CALL_FAULTS) | DELIVERY_FAULTS | SETTINGS
 UNANSWERABLE = frozenset({"slow-commit", "look-up-lag"})
 """What cannot be survived where the API ignores idempotency keys: then only an up-to-date look-up can tell what exists."""
@@ -49,6 +51,7 @@ _REACH = {
     "queue.send": 2,
     "queue.hide": 1,
     "queue.delete": 2,
+    "secrets.read": 1,
 }
 """About how many calls of each kind one delivery causes: faults are drawn among so many."""
 
@@ -78,6 +81,12 @@ def crowd(random: Random, deliveries: int) -> tuple[Fault, ...]:
 def refusals(random: Random, deliveries: int) -> tuple[Fault, ...]:
     """The API refuses documents for good."""
     return tuple(Fault("refused", "api.create", random.randint(1, deliveries)) for _ in range(random.choice((1, 3))))
+
+
+def poison(random: Random, deliveries: list[Delivery]) -> tuple[Poison, ...]:
+    """Messages that nobody can read, at about the time of one that can, and in its group."""
+    chosen = [(random.choice(deliveries), random.choice(sorted(SHAPES))) for _ in range(random.choice((1, 1, 2, 4)))]
+    return tuple(beside(one, shape, max(0, one.at + random.choice((-1, 0, 0, 1, 30)))) for one, shape in chosen)
 
 
 def _one(random: Random, deliveries: int, switch: str) -> Fault:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.facts import Fact, FactType, Payer, PayoutLine
 from quittance.money import Money
-from tests.simulation import faults
+from tests.simulation import faults, policies
 from tests.simulation.history import RECEIVES_MAX, Delivery, History, Outage
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Customer:
     id: str
     account: str
     zone: str
-    dispute_credit_on: str
+    policies: tuple[dict[str, Any], ...]
+    """The first one comes with its registration, another one with an update."""
     registers_at: int | None
     """Seconds after the start; None if it never does."""
 
@@ -119,7 +120,7 @@ def sale(story: Story) -> int:
 def _succeed(story: Story, total: int, payment_id: str, charge: str, **details: Any) -> None:
     method = story.random.choice(("card", "bank_transfer", "direct_debit", None))
     if story.provider == "platform":
-        payer = Payer(name="Ada Ltd", country="DE") if story.random.random() < 0.5 else None
+        payer = Payer(name="Ada Ltd", country="DE", email="ap@ada.example") if story.random.random() < 0.8 else None
         story.tell(FactType.PAYMENT_SUCCEEDED, payment_id, total, payment_id=payment_id, method=method, payer=payer, **details)
         return
     full = {"payment_id": payment_id, "also_known_as": (charge,), "method": method}
@@ -319,19 +320,27 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
         drawn += faults.crowd(random, len(deliveries))
     if "refusal" in enabled and random.random() < 0.04:
         drawn += faults.refusals(random, len(deliveries))
+    poison = faults.poison(random, deliveries) if "poison" in enabled and deliveries and random.random() < 0.12 else ()
     begin = random.randrange(2 * HOUR)
     outages = (Outage(begin, begin + random.choice((60, HOUR, 8 * HOUR, 2 * DAY)), random.choice((0, 429, 500, 503))),)
     return History(
         seed=seed,
         start=start,
         deliveries=tuple(deliveries),
+        poison=poison,
         faults=drawn,
         outages=outages if "outage" in enabled and random.random() < 0.1 else (),
         honoured_headers=headers,
         rotated_at=_rotation(random, deliveries) if "rotation" in enabled and random.random() < 0.25 else None,
-        receives_max=random.choice((1, 2, 3)) if "dead-letters" in enabled and random.random() < 0.08 else RECEIVES_MAX,
+        receives_max=_receives_max(random, enabled, has_poison=bool(poison)),
         shuffled="reorder" in enabled and random.random() < 0.7,
     )
+
+
+def _receives_max(random: Random, enabled: frozenset[str], *, has_poison: bool) -> int:
+    """Mostly what the template says. Poison that comes back so often takes long to play."""
+    is_small = random.random() < (0.7 if has_poison else 0.08)
+    return random.choice((1, 2, 3)) if "dead-letters" in enabled and is_small else RECEIVES_MAX
 
 
 def _rotation(random: Random, deliveries: list[Delivery]) -> int | None:
@@ -350,7 +359,7 @@ def _customer(random: Random, number: str) -> Customer:
         id=f"bc_{number}",
         account=f"acct_{number}",
         zone=random.choice(ZONES),
-        dispute_credit_on=random.choice(("lost", "lost", "opened", "never")),
+        policies=tuple(policies.drawn(random, version) for version in range(1, random.choice((2, 2, 3)))),
         registers_at=0 if late < 0.6 else random.randrange(3 * HOUR) if late < 0.94 else None,
     )
 
@@ -365,14 +374,15 @@ def _registrations(random: Random, start: int, customers: list[Customer]) -> lis
             "country": random.choice(("DE", "US", "NZ")),
             "timezone": customer.zone,
             "accounts": [{"provider": "stripe", "account": customer.account}],
-            "policy": {"dispute_credit_on": customer.dispute_credit_on},
         }
-        kinds = [FactType.BUSINESS_CUSTOMER_CREATED] + [FactType.BUSINESS_CUSTOMER_UPDATED] * (random.random() < 0.3)
+        is_updated = len(customer.policies) > 1 or random.random() < 0.2
+        kinds = [FactType.BUSINESS_CUSTOMER_CREATED] + [FactType.BUSINESS_CUSTOMER_UPDATED] * is_updated
         for number, kind in enumerate(kinds):
-            at = customer.registers_at + number * random.randrange(1, HOUR)
+            at = customer.registers_at + number * random.randrange(1, random.choice((HOUR, HOUR, 2 * DAY)))
+            policy = customer.policies[min(number, len(customer.policies) - 1)]
             fact = Fact(
                 type=kind, provider="platform", account=customer.id, key=customer.id, occurred_at=moment(start + at),
-                registration=registration | {"name": f"Acme {number}"},
+                registration=registration | {"name": f"Acme {number}", "policy": policy},
             )  # fmt: skip
             deliveries.append(Delivery(at, (fact,), f"evt_{customer.id}_{number}", str(kind)))
     return deliveries

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quittance.facts import Fact
 
-CALLS = ("table.read", "table.commit", "api.create", "api.list", "api.delete", "queue.send", "queue.hide", "queue.delete")
+CALLS = (
+    "table.read", "table.commit", "api.create", "api.list", "api.delete", "queue.send", "queue.hide", "queue.delete",
+    "secrets.read",
+)  # fmt: skip
 """Every kind of call that leaves a function. Each one is a boundary at which a function may die."""
 ANY_CALL = "any"
 RECEIVES_MAX = 20
@@ -34,9 +37,14 @@ class Delivery:
         return f"+{self.at:>6} s  {self.event_id} ({self.event_type}): {facts}"
 
 
+def _policy_of(fact: Fact) -> object:
+    return (fact.registration or {}).get("policy")
+
+
 def _shown(fact: Fact) -> str:
     details = [f"{fact.amount.value} {fact.amount.currency}"] if fact.amount else []
     named = {"payment": fact.payment_id, "invoice": fact.invoice_id, "aka": "+".join(fact.also_known_as)}
+    details += [f"policy={policy}"] if (policy := _policy_of(fact)) else []
     details += [f"{name}={value}" for name, value in named.items() if value and value != fact.key]
     return f"{fact.identity} of {fact.account} at {fact.occurred_at} [{' '.join(details)}]"
 
@@ -70,6 +78,20 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Poison:
+    """A message that no function can read, on a queue `at` seconds after the start."""
+
+    at: int
+    queue: str
+    group: str
+    shape: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"+{self.at:>6} s  poison on {self.queue} in group {self.group[:6]}: {self.shape}"
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """Everything a run depends on: the same history always runs the same way."""
 
@@ -77,6 +99,7 @@ class History:
     start: int
     """Seconds since 1970 of the first possible delivery."""
     deliveries: tuple[Delivery, ...]
+    poison: tuple[Poison, ...] = ()
     faults: tuple[Fault, ...] = ()
     outages: tuple[Outage, ...] = ()
     honoured_headers: tuple[str, ...] = ("x-request-id", "idempotency-key")
@@ -95,7 +118,19 @@ class History:
         parts += [f"dead letters after {self.receives_max} receives"] * (self.receives_max != RECEIVES_MAX)
         parts += [f"secret rotated at +{self.rotated_at} s"] * (self.rotated_at is not None)
         parts += [str(delivery) for delivery in sorted(self.deliveries, key=lambda one: one.at)]
-        return "\n  ".join([*parts, *map(str, self.outages), *map(str, self.faults)])
+        return "\n  ".join([*parts, *map(str, self.poison), *map(str, self.outages), *map(str, self.faults)])
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing goes wrong on the way."""
+        return not self.faults and not self.outages
+
+    @property
+    def changes_policy(self) -> bool:
+        """Whether a business customer gets another policy than it registered with."""
+        policies: dict[str, object] = {}
+        registrations = (fact for one in self.deliveries for fact in one.facts if fact.registration)
+        return any(policies.setdefault(fact.key, said) != said for fact in registrations if (said := _policy_of(fact)))
 
 
 @dataclass(slots=True)

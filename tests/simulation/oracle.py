@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from quittance.facts import Fact, FactType
+from tests.simulation.policies import DEFAULT, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +39,10 @@ class Known:
         self.all_reports.append(report)
         if report.amount is None or report.amount.value == self.amount:
             self.reports.append(report)
+
+    @property
+    def first_at(self) -> str:
+        return min(report.occurred_at for report in self.reports)
 
     @property
     def last_at(self) -> str:
@@ -116,7 +121,7 @@ class Owner:
 
     id: str
     zone: str
-    dispute_credit_on: str
+    policies: Policies
 
 
 class Oracle:
@@ -157,7 +162,7 @@ class Oracle:
             expected.sale_waits = True
             return expected
         _expect_sale(expected, known)
-        _expect_returns(expected, known, owner.dispute_credit_on)
+        _expect_returns(expected, known, owner.policies)
         return expected
 
     def _known(self, provider: str, account: str, reports: list[Fact]) -> list[Known]:
@@ -173,12 +178,11 @@ def _identity(known: Known) -> str:
 
 
 def _owners(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Owner]:
-    owners = {}
+    owners: dict[tuple[str, str], Owner] = {}
     for fact in (fact for one in deliveries for fact in one.facts if fact.type in REGISTRATIONS):
         profile = fact.registration or {}
-        policy = profile.get("policy") or {}
-        owner = Owner(fact.key, profile.get("timezone", "UTC"), policy.get("dispute_credit_on", "lost"))
-        owners["platform", fact.key] = owner
+        owner = owners.setdefault(("platform", fact.key), Owner(fact.key, profile.get("timezone", "UTC"), Policies()))
+        owner.policies.add(fact.occurred_at, profile.get("policy", DEFAULT))
         for account in profile.get("accounts", ()):
             owners[account["provider"], account["account"]] = owner
     return owners
@@ -287,8 +291,8 @@ def _fits(amount: int, currency: str) -> bool:
 # --- what was returned -----------------------------------------------------------------------------------------------------
 
 
-def _expect_returns(expected: Expected, known: list[Known], credit_on: str) -> None:
-    levels = _refunds(expected, known) | _disputes(known, credit_on)
+def _expect_returns(expected: Expected, known: list[Known], policies: Policies) -> None:
+    levels = _refunds(expected, known) | _disputes(known, policies)
     expected.levels = {subject: level for subject, level in levels.items() if level}
 
 
@@ -307,19 +311,27 @@ def _refunds(expected: Expected, known: list[Known]) -> dict[str, int]:
     return levels
 
 
-def _disputes(known: list[Known], credit_on: str) -> dict[str, int]:
+def _disputes(known: list[Known], policies: Policies) -> dict[str, int]:
     outcomes: dict[str, list[Known]] = defaultdict(list)
     for one in known:
         if one.type in {FactType.DISPUTE_OPENED, FactType.DISPUTE_WON, FactType.DISPUTE_LOST}:
             outcomes[one.key].append(one)
     levels = {}
     for key, told in outcomes.items():
-        closed = [one for one in told if one.type is not FactType.DISPUTE_OPENED]
-        last = max(closed or told, key=lambda one: (one.last_at, one.type is FactType.DISPUTE_LOST))
-        is_lost = last.type is FactType.DISPUTE_LOST and credit_on != "never"
-        is_open = last.type is FactType.DISPUTE_OPENED and credit_on == "opened"
-        levels[f"dispute:{key}"] = last.amount if is_lost or is_open else 0
+        level = 0
+        for one in sorted(told, key=_course_of_dispute):
+            credit_on = policies.say("dispute_credit_on", one.first_at)
+            if one.type is FactType.DISPUTE_WON:
+                level = 0
+            elif credit_on == "opened" or (credit_on == "lost" and one.type is FactType.DISPUTE_LOST):
+                level = one.amount
+        levels[f"dispute:{key}"] = level
     return levels
+
+
+def _course_of_dispute(one: Known) -> tuple[bool, str, bool]:
+    """A dispute is opened first, whatever the clocks say; of two outcomes at the same second the loss counts."""
+    return one.type is not FactType.DISPUTE_OPENED, one.last_at, one.type is FactType.DISPUTE_LOST
 
 
 def local_day(instant: str, zone: str) -> str:

@@ -122,8 +122,10 @@ def _function(value: object) -> FunctionType | None:
 
 
 CONVERGE, LEDGER, PLAN = "quittance.converge", "quittance.ledger", "quittance.plan"
+SALES, RETURNS, SHEET = "quittance.plan.sales", "quittance.plan.returns", "quittance.plan.sheet"
+EMAILS, TAX = "quittance.plan.emails", "quittance.tax"
 MAPPING, REGISTRATION, API = "quittance.mapping", "quittance.registration", "quittance.space_invoices"
-WORKER, FACTS = "quittance.runtime.worker", "quittance.facts"
+WORKER, FACTS, CUSTOMERS = "quittance.runtime.worker", "quittance.facts", "quittance.customers"
 
 BUGS: tuple[Bug, ...] = (
     # what is asked of the invoicing API, and what becomes of the answer
@@ -189,12 +191,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "look-up by the payment alone",
         CONVERGE,
-        '_LOOKED_UP_BY = ("document_key", "payment_id", "provider")',
+        '_LOOKED_UP_BY = ("business_customer", "document_key", "payment_id", "provider")',
         '_LOOKED_UP_BY = ("payment_id", "provider")',
         ("_LOOKED_UP_BY",),
     ),
     Bug("a missing payment record taken for a removed one", CONVERGE, "        if not failed:\n", "        if failed is None:\n"),
-    Bug("a refused document forgotten and issued again", PLAN, "elif not self._was_refused(document):", "else:"),
+    Bug("a refused document forgotten and issued again", SHEET, "elif not self._was_refused(document):", "else:"),
     Bug(
         "date from the clock",
         CONVERGE,
@@ -217,96 +219,107 @@ BUGS: tuple[Bug, ...] = (
         "Decimal(self.value / 10 ** EXPONENTS[self.currency])",
     ),
     Bug("two decimals for every currency", "quittance.money", "scaleb(-EXPONENTS[self.currency])", "scaleb(-2)"),
-    Bug("amounts that do not fit are rounded", PLAN, "if not document.amount.fits_document:", "if False:"),
+    Bug(
+        "amounts that do not fit are rounded",
+        SHEET,
+        "if not all(amount.fits_document for amount in amounts):",
+        "if False:",
+    ),
     Bug(
         "date in UTC instead of the customer's zone",
-        "quittance.customers",
+        CUSTOMERS,
         ".astimezone(self.timezone).date()",
         ".astimezone(UTC).date()",
     ),
     # the plan
-    Bug("cap missing", PLAN, "if amount := min(missing, sheet.uncredited(invoice)):", "if amount := missing:"),
+    Bug("cap missing", RETURNS, "if amount := min(missing, sheet.uncredited(invoice)):", "if amount := missing:"),
     Bug(
         "refund dropped when it is early",
         CONVERGE,
         'if fact else ""',
         "if fact and (case.facts or not fact.type.startswith('refund')) else \"\"",
     ),
-    Bug("cumulative refund booked as delta", PLAN, "if refund.amount and not refund.running_total", "if refund.amount"),
+    Bug("cumulative refund booked as delta", RETURNS, "if refund.amount and not refund.running_total", "if refund.amount"),
     Bug(
-        "cumulative captures all invoiced in full", PLAN, "yield capture, capture.amount - held", "yield capture, capture.amount"
+        "cumulative captures all invoiced in full", SALES, "yield capture, capture.amount - held", "yield capture, capture.amount"
     ),
     Bug(
         "one capture swallows the others",
-        PLAN,
+        SALES,
         'if not sheet.find(f"capture:{capture.key}"):',
         'if not any(d.subject.startswith("capture:") for d in sheet.documents):',
     ),
     Bug(
         "success and captures both count",
-        PLAN,
-        'if sheet.find(f"payment:{payment.id}") or sheet.belongs_to_renewal(payment):',
-        "if sheet.belongs_to_renewal(payment):",
+        SALES,
+        'if sheet.find(f"payment:{payment.id}"):\n        _invoice_more',
+        "if False:\n        _invoice_more",
     ),
     Bug(
         "captures and success both count",
-        PLAN,
-        "    elif payment.succeeded and payment.succeeded.amount:\n",
-        "    if payment.succeeded and payment.succeeded.amount:\n",
+        SALES,
+        "arrivals = _increments(sheet, payment.captures)",
+        "arrivals = [*_increments(sheet, payment.captures), *((f, f.amount) for f in (payment.succeeded,) if f and f.amount)]",
     ),
-    Bug("renewal and payment both invoiced", PLAN, " or sheet.belongs_to_renewal(payment):", ":"),
+    Bug("renewal and payment both invoiced", SALES, "if sheet.belongs_to_renewal(payment):", "if False:"),
     Bug(
         "a renewal's payment invoiced before its renewal is known",
-        PLAN,
-        "elif payment.succeeded and not payment.renewal and sheet.awaits_renewal(payment):",
+        SALES,
+        "elif payment.reported and not payment.renewal and not payment.captures and sheet.awaits_renewal(payment):",
         "elif False:",
     ),
     Bug(
         "a payment that is not named yet is invoiced",
-        PLAN,
+        SHEET,
         "return self.succeeded is None or self.succeeded.invoice_id != self.id",
         "return True",
     ),
-    Bug("renewal of zero invoiced", PLAN, "if not renewal.amount or any(", "if any("),
-    Bug("sale invoiced twice and left so", PLAN, ", *_doubled_sales(sheet)]", "]"),
+    Bug("renewal of zero invoiced", SALES, "if not renewal.amount or any(", "if any("),
+    Bug("sale invoiced twice and left so", RETURNS, ", *_doubled_sales(sheet),", ","),
     Bug(
         "dispute: a loss always wins",
-        PLAN,
-        "key=lambda fact: (fact.latest_at, fact.type is FactType.DISPUTE_LOST)",
-        "key=lambda fact: fact.type is FactType.DISPUTE_LOST",
+        RETURNS,
+        "FactType.DISPUTE_OPENED, fact.latest_at, fact.type is FactType.DISPUTE_LOST",
+        "FactType.DISPUTE_OPENED, fact.type is FactType.DISPUTE_LOST, fact.latest_at",
     ),
     Bug(
         "dispute: the last to arrive wins",
-        PLAN,
-        "last = max(closed or facts, key=lambda fact: (fact.latest_at, fact.type is FactType.DISPUTE_LOST))",
-        "last = [fact for fact in sheet.case.facts if fact in (closed or facts)][-1]",
+        RETURNS,
+        "in_order = sorted(facts, key=_course)",
+        "in_order = [fact for fact in sheet.case.facts if fact in facts]",
     ),
     Bug(
         "dispute credited when it is only opened",
-        PLAN,
-        'case "lost":\n                return (FactType.DISPUTE_LOST,)',
-        'case "lost":\n                return (FactType.DISPUTE_OPENED, FactType.DISPUTE_LOST)',
+        RETURNS,
+        'credit_on == "lost" and fact.type is FactType.DISPUTE_LOST',
+        'credit_on == "lost"',
     ),
     Bug(
         "a refund that failed stays credited",
-        PLAN,
+        RETURNS,
         "zero(refund.amount.currency) if refund.key in failed else refund.amount",
         "refund.amount",
     ),
-    Bug("no corrective invoices", PLAN, "        _lower(sheet, returned)", "        pass"),
-    Bug("a failed attempt undoes a later success", PLAN, "if failure.latest_at > arrived.latest_at and", "if"),
-    Bug("a late failure changes nothing", PLAN, "        if failure and recorded:", "        if False:"),
+    Bug("no corrective invoices", PLAN, "        returns.lower(sheet, money)", "        pass"),
+    Bug("a failed attempt undoes a later success", SHEET, "if failure.latest_at > arrived.latest_at and", "if"),
+    Bug(
+        "a late failure changes nothing",
+        SALES,
+        "        if failure := payment.reversal_of(arrived):",
+        "        if failure := None:",
+        where=1,
+    ),
     Bug(
         "the refunds of two payments under one key",
-        PLAN,
+        SHEET,
         'return f"{kind}:{subject}" +',
         "return f\"{kind}:{subject.partition(':')[0]}\" +",
     ),
     Bug(
         "money sent back is not recorded",
-        PLAN,
-        'paid_out = min(amount, sheet.recorded_on(invoice)) if returned.kind == "doubled" else amount',
-        "paid_out = 0",
+        RETURNS,
+        "paid_out = amount if returned.moved_money else zero(amount.currency)",
+        "paid_out = zero(amount.currency)",
     ),
     # facts
     Bug(
@@ -340,8 +353,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "lease never given back",
         CONVERGE,
-        "        case.drop_lease()\n        self._ledger.commit(case)\n",
-        "        self._ledger.commit(case)\n",
+        "        case.drop_lease()\n        if case.is_changed:",
+        "        if case.is_changed:",
     ),
     Bug(
         "other names of a payment not kept",
@@ -358,8 +371,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "joined cases lose their documents",
         LEDGER,
-        "            self.store_document(entry)\n        for item in other.findings",
-        "            pass\n        for item in other.findings",
+        "            self.store_document(entry)\n        for key, evidence in other.evidence",
+        "            pass\n        for key, evidence in other.evidence",
     ),
     Bug(
         "joined cases lose their facts",
@@ -385,7 +398,7 @@ BUGS: tuple[Bug, ...] = (
         '        case.add_write(Put({"pk": pk, "sk": f"WAITING#{case.id}", "case_id": case.id}))\n        self.commit(case)',
         "        pass",
     ),
-    Bug("an entity made again after a crash", REGISTRATION, 'if known and known.get("body"):', "if False:"),
+    Bug("an entity made again after a crash", "quittance.provisioning", "entity = oldest(found)", "entity = None"),
     Bug(
         "one customer's money in another's books",
         REGISTRATION,
@@ -396,8 +409,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "acknowledged before it is queued",
         "functions.ingest",
-        '        _queues.send(delivery_messages(name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))',
-        '        with __import__("contextlib").suppress(Retry):\n            _queues.send(delivery_messages(name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))',
+        '        _queues.send(delivery_messages(name, connection_name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))',
+        '        with __import__("contextlib").suppress(Retry):\n            _queues.send(delivery_messages(name, connection_name, translation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))',
     ),
     Bug(
         "part of a batch not queued, and nobody told",
@@ -405,7 +418,7 @@ BUGS: tuple[Bug, ...] = (
         'if len(answer.get("Successful", ())) != len(batch):',
         'if not answer.get("Successful"):',
     ),
-    Bug("the previous secret refused", "quittance.runtime.secrets", "for name in names[:2] if", "for name in names[:1] if"),
+    Bug("the previous secret refused", "quittance.runtime.secrets", "for leaf in _LEAVES[:2] if", "for leaf in _LEAVES[:1] if"),
     Bug(
         "a rotated secret noticed too late",
         "functions.ingest",
@@ -432,5 +445,79 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug("every failure is hopeless", WORKER, "if isinstance(error, Reject | Park):", "if isinstance(error, QuittanceError):"),
     Bug("payouts are not settled on their payments", "functions.payout_settled", "    _queues.send(", "    list("),
+    Bug("secrets that may be old taken for the right ones", "quittance.runtime.secrets", "if entry.is_stale:", "if False:"),
+    # messages that nobody can read
+    Bug(
+        "what cannot be read holds up its group",
+        WORKER,
+        "return Failure(HOPELESS_DELAY_S, Reach.MESSAGE)",
+        "return Failure(_scheduled(record), Reach.GROUP)",
+    ),
+    Bug(
+        "what cannot be read waits like what failed",
+        WORKER,
+        "return Failure(HOPELESS_DELAY_S, Reach.MESSAGE)",
+        "return Failure(_scheduled(record), Reach.MESSAGE)",
+    ),
+    Bug(
+        "what cannot be read is acknowledged",
+        WORKER,
+        'error = Reject("message_unreadable") if message is None else',
+        "error = None if message is None else",
+    ),
+    Bug(
+        "what cannot be read takes its batch down",
+        WORKER,
+        "except (AttributeError, KeyError, TypeError, ValueError, RecursionError):",
+        "except (AttributeError, KeyError, ValueError):",
+    ),
+    Bug(
+        "another function's message is taken",
+        "quittance.runtime.fact_worker",
+        "if message.fact is None or message.fact.type not in types:",
+        "if message.fact is None:",
+    ),
+    # policies
+    Bug(
+        "the policy of today for what happened before",
+        SHEET,
+        "return self.customer.policy_at(fact.occurred_at)",
+        "return self.customer.policies[-1]",
+    ),
+    Bug("a policy that never changes", CUSTOMERS, "    if not data:\n", "    if known:\n"),
+    Bug(
+        "the policy that arrived first counts from the beginning",
+        CUSTOMERS,
+        'data.get("effective_from", registration.occurred_at)',
+        'data.get("effective_from", registration.occurred_at) if known else ""',
+    ),
+    Bug("a policy that counts from earlier on is refused", "quittance.policy", "starts > reused.effective_from", "True"),
+    Bug(
+        "due days of the policy ignored",
+        SALES,
+        "timedelta(days=policy.due_days)",
+        "timedelta(days=14)",
+    ),
+    Bug("every document says policy 1", SHEET, "            policy=policy.version,\n", "            policy=1,\n"),
+    Bug(
+        "a dispute that is only opened waits for its end",
+        RETURNS,
+        'is_credited = credit_on == "opened" or (',
+        "is_credited = (",
+    ),
+    Bug(
+        "a credit note without the tax of its invoice",
+        TAX,
+        "lines += [Line(name=name, quantity=1, amount=part, tax=tax) for part in parts]",
+        "lines += [Line(name=name, quantity=1, amount=part, tax=None) for part in parts]",
+    ),
+    Bug("a correction without the tax of its credit note", RETURNS, "amount=share, tax=tax)", "amount=share)"),
+    Bug("nobody waits for a tax that is not there yet", SHEET, "tax=tax_of(treated, i.tax_class, seller)", "tax=None"),
+    Bug(
+        "everybody is sent everything",
+        EMAILS,
+        "and sheet.policy_of(document).send_email and",
+        "and",
+    ),
 )
 """The mistakes, one line each."""

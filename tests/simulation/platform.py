@@ -44,7 +44,7 @@ def _data(fact: Fact) -> dict[str, Any]:
     if fact.subscription_plan:
         data["plan"] = fact.subscription_plan
     if fact.payer:
-        data["customer"] = {"name": fact.payer.name, "country": fact.payer.country}
+        data["customer"] = {"name": fact.payer.name, "country": fact.payer.country, "email": fact.payer.email}
     if fact.type in {FactType.PAYOUT_PAID, FactType.PAYOUT_FAILED}:
         names = ("payment_id", "gross", "fee", "net")
         data["payments"] = [{name: getattr(line, name) for name in names} for line in fact.payout_lines]

@@ -16,6 +16,8 @@ class Queued:
     id: str
     body: str
     group: str
+    sent_at: float = 0.0
+    is_poison: bool = False
     receives: int = 0
     visible_at: float = 0.0
 
@@ -44,7 +46,9 @@ class Queue:
 
     def next_at(self) -> float | None:
         """When the next message may be received; a group waits for its first message."""
-        return min((messages[0].visible_at for messages in self.groups.values()), default=None)
+        if not self.groups:
+            return None
+        return min([messages[0].visible_at for messages in self.groups.values()])
 
     def receive(self, now: float) -> list[Queued]:
         """Up to ten messages, of a group only in order. One received too often becomes a dead letter instead."""

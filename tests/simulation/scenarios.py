@@ -11,6 +11,8 @@ from quittance.facts import Fact, FactType
 from tests.simulation.faults import CALL_FAULTS, UNANSWERABLE
 from tests.simulation.generate import ORDINARY_START, moment
 from tests.simulation.history import ANY_CALL, Delivery, Fault, History, Outage
+from tests.simulation.poison import SHAPES, beside
+from tests.simulation.policies import SETTINGS
 from tests.simulation.world import World
 from tests.unit.stories import dispute, fact, refund, renewal, succeeded
 
@@ -102,6 +104,11 @@ STORIES: dict[str, list[Fact]] = {
     ],
     "renewal never paid": [renewal(), fact("payment.failed", "pay_1", 10000, minute=30, invoice_id="in_1")],
     "renewal linked late": [renewal(), succeeded(), succeeded(minute=1, **_IN_1), refund("re_1", 2500)],
+    "no renewal after all": [
+        succeeded(**_IN_1),
+        succeeded(minute=1, invoice_id="in_1", awaits_renewal=False),
+        refund("re_1", 2500),
+    ],
     "renewal of zero": [renewal(0)],
     "returns without a payment": [refund("re_1", 2500), dispute("lost")],
     "one payment, many names": [
@@ -115,15 +122,31 @@ STORIES: dict[str, list[Fact]] = {
 """What happened, as the facts that report it, in the order in which it happened."""
 
 
-TELLING = ("captures", "late failure", "paid and refunded", "renewal linked late", "two refunds, one fails")
+TELLING = (
+    "captures",
+    "late failure",
+    "no renewal after all",
+    "paid and refunded",
+    "renewal linked late",
+    "two refunds, one fails",
+)
 """The stories in which most can go wrong."""
 
 
-def registration(zone: str = "Europe/Berlin") -> Fact:
-    profile = {"name": "Acme", "country": "DE", "timezone": zone, "accounts": [{"provider": "stripe", "account": "acct_1"}]}
+DISPUTED = tuple(
+    story
+    for story, facts in STORIES.items()
+    if any(fact.type in {FactType.DISPUTE_OPENED, FactType.DISPUTE_LOST} for fact in facts)
+)
+"""The stories in which a policy decides."""
+
+
+def registration(policy: Mapping[str, Any] | None = None) -> Fact:
+    profile: dict[str, Any] = {"name": "Acme", "country": "DE", "timezone": "Europe/Berlin"}
+    profile["accounts"] = [{"provider": "stripe", "account": "acct_1"}]
     return Fact(
         type=FactType.BUSINESS_CUSTOMER_CREATED, provider="platform", account="bc_1", key="bc_1",
-        occurred_at=moment(ORDINARY_START), registration=profile,
+        occurred_at=moment(ORDINARY_START), registration=profile | ({"policy": policy} if policy else {}),
     )  # fmt: skip
 
 
@@ -169,6 +192,32 @@ def orders(story: str, *, with_registration: bool) -> Iterator[History]:
         yield from (told([registration(), *order]) for order in permutations(STORIES[story]))
 
 
+def policy_changes(story: str) -> Iterator[History]:
+    """Another policy from any fact of a story on, reported in its time, before anything else, or after everything."""
+    facts = STORIES[story]
+    for before, after in permutations(SETTINGS["dispute_credit_on"].values[1:], 2):
+        first = registration({"version": 1, "dispute_credit_on": before, "due_days": 7})
+        for place, reported in enumerate(facts):
+            changed = registration({"version": 2, "dispute_credit_on": after, "due_days": 21})
+            second = replace(changed, type=FactType.BUSINESS_CUSTOMER_UPDATED, occurred_at=reported.occurred_at)
+            for order in (
+                [first, *facts[:place], second, *facts[place:]],
+                [second, first, *facts],
+                [replace(second, occurred_at=facts[-1].occurred_at), second, first, *facts],
+                [second, *facts, first],
+                [first, *facts, second],
+            ):
+                yield told(order)
+
+
+def poisoned(quiet: History) -> Iterator[History]:
+    """Every shape of message that nobody can read, before each message of a history, beside it and after it."""
+    for delivery in quiet.deliveries:
+        for shape in SHAPES:
+            for late in (-1, 0, 1):
+                yield replace(quiet, poison=(beside(delivery, shape, delivery.at + late),))
+
+
 def single_deaths(history: History, calls: int) -> Iterator[History]:
     """A death before and after every call that leaves a function."""
     for nth in range(1, calls + 1):
@@ -212,12 +261,24 @@ def after_a_long_outage() -> Iterator[History]:
         yield replace(quiet, deliveries=(*quiet.deliveries, next_fact), faults=lost + lags)
 
 
+def while_secrets_are_rotated() -> Iterator[History]:
+    """The platform's secret changes between two of its deliveries, and any fetch of secrets is in vain."""
+    created = registration()
+    updated = replace(created, type=FactType.BUSINESS_CUSTOMER_UPDATED, occurred_at=moment(ORDINARY_START + 1))
+    quiet = told([created, updated], apart_s=4000, rotated_at=AFTERNOON + 1000)
+    for nth in range(1, 5):
+        yield replace(quiet, faults=(Fault("throttled", "secrets.read", nth),))
+
+
 def everything(story: str, calls_of: Callable[[History], Mapping[str, int]]) -> Iterator[History]:
     """Every order of a story, and every death, fault and storm at every call in every way to tell it."""
     yield from orders(story, with_registration=len(STORIES[story]) < FACTS_MAX)
     for quiet in variants(story).values():
         calls = calls_of(quiet)
         yield from chain([quiet], single_deaths(quiet, calls[ANY_CALL] + 2), single_faults(quiet, calls), storms(quiet, calls))
+    yield from poisoned(variants(story)["one by one"])
+    if story in DISPUTED:
+        yield from policy_changes(story)
 
 
 def pairs_of_deaths(quiet: History, calls_of: Callable[[History], Mapping[str, int]]) -> Iterator[History]:

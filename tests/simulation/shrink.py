@@ -35,6 +35,7 @@ def shortest(history: History) -> History:
         for simpler in (
             {"shuffled": False},
             {"outages": ()},
+            {"poison": ()},
             {"rotated_at": None},
             {"receives_max": RECEIVES_MAX},
             {"honoured_headers": ("x-request-id", "idempotency-key")},

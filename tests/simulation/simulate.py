@@ -26,7 +26,11 @@ class Verdict:
 
     violation: str
     injected: Counter[str]
+    events: int
+    """Deliveries posted, repetitions and the sender's further attempts included."""
     calls: int
+    """Calls that left a function: each is a point at which it may die."""
+    documents: int
     trace: list[str]
 
 
@@ -38,6 +42,9 @@ def simulate(history: History, *, trace: bool = False) -> Verdict:
         world = World(history, trace=kept)
         world.run()
         _redrive(world)
+        if history.changes_policy:
+            world.repair()
+            _redrive(world)
         check_end(world)
     except Violation as found:
         violation = str(found)
@@ -45,7 +52,8 @@ def simulate(history: History, *, trace: bool = False) -> Verdict:
         where = traceback.extract_tb(error.__traceback__)[-1]
         violation = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
     assert world
-    return Verdict(violation, world.injected, world.calls["any"], kept.lines)
+    documents = sum(len(book.invoices) + len(book.credit_notes) for book in world.api.books.values())
+    return Verdict(violation, world.injected, world.posted, world.calls["any"], documents, kept.lines)
 
 
 def calls_of(history: History) -> Counter[str]:
@@ -56,13 +64,15 @@ def calls_of(history: History) -> Counter[str]:
 
 
 def _redrive(world: World) -> None:
-    """An operator redrives what became a dead letter, which must not happen to good messages unless very much goes wrong."""
+    """An operator redrives the dead letters: poison, which comes back, and good messages, where very much goes wrong."""
     history = world.history
     failures = sum(1 for fault in history.faults if fault.kind not in HOLD_UPS) + OUTAGE_RECEIVES * len(history.outages)
-    if failures < history.receives_max == RECEIVES_MAX:
-        return
+    may_die = failures >= history.receives_max or history.receives_max < RECEIVES_MAX
+    has_to = bool(history.poison)
     for _ in range(REDRIVES_MAX):
-        if not world.dead_letters:
+        good = any(not message.is_poison for message in world.dead_letters)
+        if not (good or has_to) or (good and not may_die):
             return
+        has_to = False
         world.now += REDRIVEN_AFTER_S
         world.redrive()

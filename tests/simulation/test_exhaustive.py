@@ -13,11 +13,14 @@ import pytest
 
 from tests.simulation.history import ANY_CALL
 from tests.simulation.scenarios import (
+    DISPUTED,
     FACTS_MAX,
     STORIES,
     TELLING,
     orders,
     pairs_of_deaths,
+    poisoned,
+    policy_changes,
     single_deaths,
     single_faults,
     storms,
@@ -57,6 +60,16 @@ def test_every_death_and_every_fault_at_every_call(story: str, way: str) -> None
 def test_every_storm_of_one_fault(story: str) -> None:
     quiet = variants(story)[PLAIN]
     assert not violations(storms(quiet, calls_of(quiet)))
+
+
+@pytest.mark.parametrize("story", TELLING)
+def test_every_message_that_nobody_can_read_beside_every_message(story: str) -> None:
+    assert not violations(poisoned(variants(story)[PLAIN]))
+
+
+@pytest.mark.parametrize("story", DISPUTED)
+def test_a_change_of_policy_at_every_fact(story: str) -> None:
+    assert not violations(policy_changes(story))
 
 
 @pytest.mark.parametrize("story", ["paid", "late failure"])

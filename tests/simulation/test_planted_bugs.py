@@ -9,7 +9,17 @@ import pytest
 
 from tests.simulation.generate import history
 from tests.simulation.planted import BUGS, Bug, planted
-from tests.simulation.scenarios import STORIES, TELLING, after_a_long_outage, single_faults, storms, variants
+from tests.simulation.scenarios import (
+    STORIES,
+    TELLING,
+    after_a_long_outage,
+    poisoned,
+    policy_changes,
+    single_faults,
+    storms,
+    variants,
+    while_secrets_are_rotated,
+)
 from tests.simulation.simulate import calls_of, simulate
 
 if TYPE_CHECKING:
@@ -26,6 +36,9 @@ def _hunted() -> Iterator[History]:
     """The first seeds, then every fault at every call of every story, in every way to tell it, alone and in a row."""
     yield from (history(seed) for seed in SEEDS)
     yield from after_a_long_outage()
+    yield from while_secrets_are_rotated()
+    yield from policy_changes("dispute that flips")
+    yield from poisoned(variants("two refunds, one fails")["one by one"])
     for story in sorted(STORIES, key=lambda name: name not in TELLING):
         for quiet in variants(story).values():
             calls = calls_of(quiet)

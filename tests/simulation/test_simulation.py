@@ -11,11 +11,20 @@ from tests.simulation import faults
 from tests.simulation.generate import history
 from tests.simulation.history import Outage
 from tests.simulation.planted import BUGS, planted
-from tests.simulation.scenarios import STORIES, after_a_long_outage, registration, told
+from tests.simulation.scenarios import (
+    STORIES,
+    after_a_long_outage,
+    poisoned,
+    policy_changes,
+    registration,
+    told,
+    while_secrets_are_rotated,
+)
 from tests.simulation.shrink import shortest
 from tests.simulation.simulate import simulate
 
 SEEDS = range(1, 301)
+(_PAID,) = STORIES["paid"]
 
 
 def test_no_seed_fails() -> None:
@@ -37,7 +46,24 @@ def test_every_kind_of_fault_is_injected() -> None:
     injected: Counter[str] = Counter()
     for seed in SEEDS:
         injected.update(simulate(history(seed)).injected)
-    assert set(injected) == {kind for kinds, _, _ in faults.CALL_FAULTS.values() for kind in kinds} | {"refused"}
+    assert set(injected) == {kind for kinds, _, _ in faults.CALL_FAULTS.values() for kind in kinds} | {"refused", "poison"}
+
+
+def test_what_nobody_can_read_ends_alone_and_holds_nothing_up() -> None:
+    failures = [
+        f"{violation}\n{one}" for one in poisoned(told([registration(), _PAID])) if (violation := simulate(one).violation)
+    ]
+    assert not failures
+
+
+def test_a_delivery_survives_the_rotation_of_its_secret() -> None:
+    for run in while_secrets_are_rotated():
+        assert not simulate(run).violation, run
+
+
+def test_a_policy_that_changes_counts_from_its_time() -> None:
+    failures = [f"{violation}\n{one}" for one in policy_changes("dispute lost") if (violation := simulate(one).violation)]
+    assert not failures
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:
@@ -53,7 +79,7 @@ def test_a_failing_history_is_shortened_to_what_matters() -> None:
         failing = next(chosen for seed in SEEDS if simulate(chosen := history(seed)).violation)
         short = shortest(failing)
         assert simulate(short).violation
-        assert len(short.deliveries) <= 4
+        assert len(short.deliveries) <= 5
         assert not short.faults
     assert not simulate(short).violation
 

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from quittance.ledger import HEAD, case_names
+from quittance.registration import KNOWN_FOR_S
+from quittance.runtime.queues import revisit_message
 from tests.simulation import functions, platform, provider
 from tests.simulation.api import SimulatedApi
-from tests.simulation.history import ANY_CALL, Delivery, Fault, History, Trace, Violation
+from tests.simulation.history import ANY_CALL, Delivery, Fault, History, Poison, Trace, Violation
 from tests.simulation.queues import Queue, Queued
 from tests.simulation.table import SimulatedTable
 from tools.sandbox.model import Sandbox
@@ -94,6 +97,11 @@ class World:
         self._stack: list[functions.Instance] = []
         self._idle: dict[str, functions.Instance] = {}
         self._numbers = Counter[str]()
+        self.posted = 0
+        self.longest_wait_s = 0.0
+        """How long a message that can be read was on its queue before it was handled."""
+        for poison in history.poison:
+            self._at(history.start + poison.at, lambda poison=poison: self._plant(poison))  # type: ignore[misc]
         for delivery in history.deliveries:
             sent = Sent(delivery)
             self._at(history.start + delivery.at, lambda sent=sent: self._post(sent))  # type: ignore[misc]
@@ -140,15 +148,34 @@ class World:
         raise Violation("the queues never drain")
 
     @property
-    def dead_letters(self) -> int:
-        return sum(len(queue.dead) for queue in self.sqs.queues.values())
+    def dead_letters(self) -> list[Queued]:
+        return [message for queue in self.sqs.queues.values() for message in queue.dead]
 
     def redrive(self) -> None:
         """Every dead letter is tried again, and everything that follows from it."""
-        self.note("redrive", f"{self.dead_letters} dead letters")
+        self.note("redrive", f"{len(self.dead_letters)} dead letters")
         for queue in self.sqs.queues.values():
             queue.redrive()
         self.run()
+
+    def repair(self) -> None:
+        """Every payment is converged once more, as a repair does: a policy may have come after what it concerns.
+
+        It begins when no function remembers the policies of before.
+        """
+        self.now += KNOWN_FOR_S
+        for item in self.table.items():
+            if item["sk"] == HEAD and not item.get("part_of"):
+                message = revisit_message(*case_names(item["pk"]), "repair", self.timestamp())
+                self.sqs.queues[message.function].send(
+                    self.queued(message.body, message.group), message.deduplication_id, self.now
+                )
+        self.run()
+
+    def queued(self, body: str, group: str, *, is_poison: bool = False) -> Queued:
+        """A message that is sent now."""
+        name = f"{'poison' if is_poison else 'message'}-{self._number('message')}"
+        return Queued(name, body, group, sent_at=self.now, is_poison=is_poison, visible_at=self.now)
 
     def _step(self) -> bool:
         moments = [moment for queue in self.sqs.queues.values() if (moment := queue.next_at()) is not None]
@@ -210,7 +237,16 @@ class World:
         self.note("queue", f"{queue.name}: {len(messages)} received, {len(failed)} failed")
         for message in messages:
             if message.id not in failed and self._outcome("queue.delete") != "lost-delete":
+                if message.is_poison:
+                    raise Violation(f"{message.id} cannot be read and was acknowledged")
+                self.longest_wait_s = max(self.longest_wait_s, self.now - message.sent_at)
                 queue.delete(message)
+
+    def _plant(self, poison: Poison) -> None:
+        self.note("poison", f"{poison.queue} {poison.shape}")
+        self.injected["poison"] += 1
+        message = self.queued(poison.body, poison.group, is_poison=True)
+        self.sqs.queues[poison.queue].send(message, message.id, self.now)
 
     def _post(self, sent: Sent) -> None:
         delivery = sent.delivery
@@ -222,6 +258,7 @@ class World:
             headers = {"signature": provider.signature(raw, SIMULATED_SECRET)}
         path = f"/webhooks/{'platform' if platforms else provider.NAME}/default"
         self.note("webhook", delivery.event_id)
+        self.posted += 1
         answer = self._call("ingest", {"httpMethod": "POST", "path": path, "headers": headers, "body": raw.decode()})
         if answer is None or answer["statusCode"] != 200:
             if answer and not self._may_answer(answer):
@@ -325,8 +362,7 @@ class Sqs:
         queue = self.queues[QueueUrl.rpartition("/")[2]]
         taken = Entries[:1] if fault == "half-sent" else Entries
         for entry in taken:
-            message = Queued(f"message-{self._world._number('message')}", entry["MessageBody"], entry["MessageGroupId"])
-            message.visible_at = self._world.now
+            message = self._world.queued(entry["MessageBody"], entry["MessageGroupId"])
             queue.send(message, entry["MessageDeduplicationId"], self._world.now)
         self._world.leave("queue.send", fault)
         if fault == "lost-send":
@@ -355,6 +391,10 @@ class Parameters:
         self._world = world
 
     def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> dict[str, Any]:  # noqa: ARG002, N803 - SSM's names
+        fault = self._world.enter("secrets.read", Names[0])
+        self._world.leave("secrets.read", "" if fault == "throttled" else fault)
+        if fault == "throttled":
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "GetParameters")
         history = self._world.history
         is_new = history.rotated_at is not None and self._world.now >= history.start + history.rotated_at
         values = {

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 
 from tools.local_stack.process import process_group
 from tools.local_stack.sam import BUILD, ROOT, RUNTIME, tail
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 VERSION = "1.5.33"
 CREDENTIALS = {
@@ -30,6 +29,7 @@ CREDENTIALS = {
 
 _PYTHON = ROOT / ".tools" / "ministack" / "bin" / "python"
 _START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is one of our own
 _ROOM_BYTES = 4 * 2**30
@@ -42,28 +42,66 @@ class EmulatorError(Exception):
     """The emulator is not the one that is expected, or did not start. The message says why."""
 
 
+@dataclass(slots=True)
+class Emulator:
+    """The emulator while it runs."""
+
+    url: str
+    _env: Mapping[str, str] = field(repr=False)
+    log: Path
+    _run: ExitStack = field(default_factory=ExitStack)
+    _process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises `EmulatorError`."""
+        output = self._run.enter_context(self.log.open("a"))
+        command = [_PYTHON, Path(__file__).with_name("gateway.py")]
+        # At the very end it keeps nothing that would be worth waiting for.
+        self._process = self._run.enter_context(
+            process_group(command, env=self._env, output=output, stdin=subprocess.PIPE, grace_s=0)
+        )
+        _wait_until_it_answers(self.url, self._process, self.log)
+
+    def stop(self) -> None:
+        """End it and all of its functions at once."""
+        self._run.close()
+
+    def restart(self) -> None:
+        """Have it stop in order, which stores its state, and start it again with that; its functions die wherever they are.
+
+        What it was asked until it stopped is not lost. It does not answer meanwhile. Raises `EmulatorError`.
+        """
+        state = Path(self._env["STATE_DIR"])
+        (state / "sqs.json").unlink(missing_ok=True)
+        os.killpg(self._process.pid, signal.SIGTERM)
+        # It may hang on functions that died after all is stored, so that is no reason to give up.
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_STOP_TIMEOUT_S)
+        if not (state / "sqs.json").exists():
+            raise EmulatorError(f"the emulator did not store its state within {_STOP_TIMEOUT_S:.0f} s: {tail(self.log)}")
+        self.stop()
+        self.start()
+
+
 @contextmanager
-def emulator(host: str, port: int, api_path: str) -> Iterator[str]:
-    """Run the emulator and give its base URL once it answers; with it end its functions and their temporary files.
+def emulator(host: str, port: int, api_path: str) -> Iterator[Emulator]:
+    """Run the emulator and give it once it answers; with it end its functions and their temporary files.
 
     Permissions are enforced. The routes of the API at `api_path`, such as `id/stage`, are also at the root of the address.
     """
     _check_version()
     log = BUILD / f"emulator-{port}.log"
+    log.unlink(missing_ok=True)
     with ExitStack() as cleanup:
         temporary = cleanup.enter_context(
             tempfile.TemporaryDirectory(prefix="quittance-", dir=_in_memory(), ignore_cleanup_errors=True)
         )
-        output = cleanup.enter_context(log.open("w"))
-        env = {**_environment(), "TMPDIR": temporary, "BIND_HOST": host, "MINISTACK_HOST": host, "GATEWAY_PORT": str(port)}
-        command = [_PYTHON, Path(__file__).with_name("gateway.py")]
-        # It keeps nothing that would be worth waiting for.
-        process = cleanup.enter_context(
-            process_group(command, env={**env, "QUITTANCE_API": api_path}, output=output, stdin=subprocess.PIPE, grace_s=0)
-        )
-        url = f"http://{host}:{port}"
-        _wait_until_it_answers(url, process, log)
-        yield url
+        place = {"TMPDIR": temporary, "STATE_DIR": str(Path(temporary) / "state")}
+        address = {"BIND_HOST": host, "MINISTACK_HOST": host, "GATEWAY_PORT": str(port), "QUITTANCE_API": api_path}
+        running = Emulator(f"http://{host}:{port}", {**_environment(), **place, **address}, log)
+        cleanup.callback(running.stop)
+        running.start()
+        yield running
 
 
 def _in_memory() -> Path | None:
@@ -79,7 +117,7 @@ def _in_memory() -> Path | None:
 
 def _environment() -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_FUNCTIONS)}
-    return {**inherited, "AUTH": "true", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
+    return {**inherited, "AUTH": "true", "PERSIST_STATE": "1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
 
 
 def _check_version() -> None:

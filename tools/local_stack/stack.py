@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 import httpx
 
+from quittance.providers import provider_names
 from tools.local_stack import sam
-from tools.local_stack.emulator import CREDENTIALS, EmulatorError, emulator
+from tools.local_stack.emulator import CREDENTIALS, Emulator, EmulatorError, emulator
+from tools.local_stack.provider_apis import ProviderApis, ProviderApisError, provider_apis
+from tools.provider_apis import STAND_INS
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -44,7 +47,8 @@ class LocalStack:
     """The template, deployed on this machine, while the `with` block lasts.
 
     On entry it is built (only what changed), deployed, given throwaway secrets and a connection `default` for every provider,
-    and has answered its health check. At the end everything it started is stopped and removed, also on SIGTERM and Ctrl-C.
+    stand-ins for the providers' APIs, and has answered its health check. At the end everything it started is stopped and
+    removed, also on SIGTERM and Ctrl-C.
     Raises `LocalStackError` on entry. `port` serves both the API's routes and the AWS API.
     """
 
@@ -70,7 +74,8 @@ class LocalStack:
         self._port = port
         self._progress = progress
         self._cleanup = ExitStack()
-        self.secrets = {"platform": _standard_webhooks_secret(), "stripe": f"whsec_{secrets.token_hex(32)}"}
+        self._emulator: Emulator | None = None
+        self.secrets = {provider: _new_secret(provider) for provider in provider_names()}
         """Signing secret of each provider's connection `default`."""
         self.aws_endpoint_url = f"http://{self._host}:{port}"
         self.webhooks_url = self.aws_endpoint_url
@@ -81,7 +86,7 @@ class LocalStack:
         with ExitStack() as attempt:
             try:
                 self._bring_up(attempt)
-            except (EmulatorError, sam.SamError) as error:
+            except (EmulatorError, ProviderApisError, sam.SamError) as error:
                 raise LocalStackError(str(error)) from error
             self._cleanup.push(attempt.pop_all())
         return self
@@ -105,6 +110,29 @@ class LocalStack:
         """The outputs of the stack by their names."""
         stack = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    @property
+    def emulator_log(self) -> Path:
+        """What the emulator says, from the start of the stack. Raises `LocalStackError` when the stack is not running."""
+        return self._running.log
+
+    def rotate_secret(self, provider: str) -> None:
+        """Give the provider's connection `default` a new secret; the one until now is accepted as the previous one."""
+        path = f"connections/{provider}/default"
+        self._put_secret(f"{path}/secret-previous", self.secrets[provider])
+        self.secrets[provider] = _new_secret(provider)
+        self._put_secret(f"{path}/secret", self.secrets[provider])
+
+    def restart(self) -> None:
+        """Restart the emulator: queues, table and permissions stay as they are, every function is killed.
+
+        Returns when it answers again. Raises `LocalStackError` when it does not, or when the stack is not running.
+        """
+        try:
+            self._running.restart()
+        except EmulatorError as error:
+            raise LocalStackError(str(error)) from error
+        self._wait_until_healthy()
 
     def write_local_json(self, folder: Path = sam.ROOT / "build") -> None:
         """Say in `local.json` where everything is, for programs that find the running stack by this file.
@@ -143,19 +171,27 @@ class LocalStack:
             if function["ResourceType"] == "AWS::Lambda::Function"
         }
 
+    @property
+    def _running(self) -> Emulator:
+        if self._emulator is None:
+            raise LocalStackError("the stack is not running")
+        return self._emulator
+
     def _bring_up(self, attempt: ExitStack) -> None:
         with sam.build_lock():
             self._progress("starting the AWS emulator")
-            attempt.enter_context(emulator(self._host, self._port, f"{_API_ID}/{_STAGE}"))
+            self._emulator = attempt.enter_context(emulator(self._host, self._port, f"{_API_ID}/{_STAGE}"))
             self._progress("building the functions and their layer")
             sam.build()
+            apis = attempt.enter_context(provider_apis(self._host))
             self._progress("deploying template.yaml")
-            self._deploy()
-        self._put_secrets()
+            self._deploy(apis)
+        self._put_secrets(apis)
         self._wait_until_healthy()
 
-    def _deploy(self) -> None:
+    def _deploy(self, apis: ProviderApis) -> None:
         parameters = {"App": _APP, "Stage": _STAGE, "SpaceInvoicesBaseUrl": self.space_invoices_url}
+        parameters["CertificatesStandInUrl"] = apis.base_url("paypal")
         # Nothing of the person's own AWS configuration may reach the commands.
         environment = {
             **CREDENTIALS,
@@ -165,13 +201,18 @@ class LocalStack:
         }
         sam.deploy(self.aws_endpoint_url, parameters, api_id=_API_ID, environment=environment)
 
-    def _put_secrets(self) -> None:
-        connections = {f"connections/{provider}/default/secret": secret for provider, secret in self.secrets.items()}
-        ssm = self.client("ssm")
-        for name, value in {**connections, "space-invoices/api-key": self._api_key}.items():
-            ssm.put_parameter(
-                Name=f"/{_APP}/{_STAGE}/{name}", Value=value, Type="SecureString", KeyId=self.outputs["KeyArn"], Overwrite=True
-            )
+    def _put_secrets(self, apis: ProviderApis) -> None:
+        for provider, secret in self.secrets.items():
+            self._put_secret(f"connections/{provider}/default/secret", secret)
+        for provider in STAND_INS:
+            self._put_secret(f"connections/{provider}/default/api-key", apis.api_key)
+            self._put_secret(f"connections/{provider}/default/settings", json.dumps({"api_base_url": apis.base_url(provider)}))
+        self._put_secret("space-invoices/api-key", self._api_key)
+
+    def _put_secret(self, name: str, value: str) -> None:
+        self.client("ssm").put_parameter(
+            Name=f"/{_APP}/{_STAGE}/{name}", Value=value, Type="SecureString", KeyId=self.outputs["KeyArn"], Overwrite=True
+        )
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _READY_TIMEOUT_S
@@ -192,8 +233,11 @@ def _exit(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(_TERMINATED)
 
 
-def _standard_webhooks_secret() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+def _new_secret(provider: str) -> str:
+    """Standard Webhooks sign with the bytes that a secret stands for; hexadecimal digits suit every other scheme."""
+    if provider == "platform":
+        return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    return secrets.token_hex(32)
 
 
 def _json(content: object) -> str:

@@ -1,1 +1,1 @@
-"""`make run`: the whole product once, from signed deliveries to proven documents."""
+"""`make run`: the whole product once, from deliveries to proven documents."""

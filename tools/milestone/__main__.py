@@ -22,7 +22,7 @@ from tools.local_stack.sam import BUILD as STACK_LOGS
 from tools.local_stack.sam import ROOT
 from tools.milestone import report
 from tools.milestone.play import Player, RefusedError
-from tools.milestone.proof import Check, Outcome, checks, outcome, printed_kind, rows
+from tools.milestone.proof import Check, Outcome, checks, outcome, printed_kind, rows, tax_of
 from tools.milestone.scenario import FORGED, ONE_BY_ONE, REGISTERING, STORIES
 from tools.signals import unwind_when_stopped
 from tools.target import TargetError, target_of
@@ -50,13 +50,14 @@ _FAILURES = (
     BotoCoreError,
     ClientError,
 )
+_RENDERED = {"invoice", "invoice with tax", "credit note", "credit note with tax"}
 _INTERRUPTED = 130
 
 
 def main() -> int:
     """Run the milestone. Returns 0 only if everything is proven right."""
     unwind_when_stopped()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     RUN.unlink(missing_ok=True)
     started = time.monotonic()
 
@@ -92,7 +93,7 @@ def _bring_up_and_run(console: Console, progress: Callable[[str], None]) -> int:
 
 def _run(console: Console, progress: Callable[[str], None], target: Target, server: InvoicingServer) -> bool:
     """Play, prove and report. Returns whether everything is proven."""
-    at, run = datetime.now(UTC), f"{int(time.time()):x}{secrets.token_hex(2)}"
+    at, run = datetime.now(UTC), secrets.token_hex(4)
     player = Player(target, run, _PATIENCE_S if server.is_embedded else _PATIENCE_WITH_A_REAL_API_S)
     seconds, stuck, forged = _play(progress, player)
     progress("comparing what exists with what should")
@@ -100,7 +101,9 @@ def _run(console: Console, progress: Callable[[str], None], target: Target, serv
     results = [*stuck, *checks(target, found, player.played, player.waits, forged)]
     progress("rendering documents")
     saved = _save_pdfs(target, found)
-    results.append(Check("invoice and credit note are rendered as PDF", len(saved) >= len(("invoice", "credit note"))))
+    results.append(
+        Check("invoices and credit notes, with and without tax, are rendered as PDF", saved.keys() >= _RENDERED, str([*saved]))
+    )
     table = rows(target, found, player.played, player.waited)
     median = statistics.median(seconds) if seconds else None
     details: dict[str, Any] = {
@@ -110,9 +113,9 @@ def _run(console: Console, progress: Callable[[str], None], target: Target, serv
         "space_invoices_url": server.url,
         "embedded_sandbox": server.is_embedded,
         "timings": {"event_to_document_median_s": median, "event_to_document_s": seconds},
-        "pdfs": [str(path.relative_to(ROOT)) for path in saved],
+        "pdfs": [str(path.relative_to(ROOT)) for path in saved.values()],
     }
-    report.write_run(RUN, table, results, details)
+    report.write_run(RUN, table, found, results, details)
     report.print_table(console, table, player.waited)
     report.print_reconciliation(console, found, results, median)
     console.print(f"documents to look at: {', '.join(details['pdfs'])}", soft_wrap=True)
@@ -123,11 +126,11 @@ def _play(progress: Callable[[str], None], player: Player) -> tuple[list[float],
     """Play everything. Getting stuck ends the playing, not the report."""
     forged = 0
     try:
-        progress("registering a business customer")
+        progress(f"registering {len(REGISTERING.rounds[0])} business customers")
         player.play([REGISTERING])
         forged = player.send_forged(FORGED)
         count = sum(len(deliveries) for story in STORIES for deliveries in story.rounds)
-        progress(f"playing {len(STORIES)} stories in {count} signed deliveries")
+        progress(f"playing {len(STORIES)} stories in {count} deliveries")
         player.play(STORIES)
         progress(f"playing {len(ONE_BY_ONE.documents)} payments one at a time")
         return player.time_one_by_one(ONE_BY_ONE), [], forged
@@ -135,18 +138,18 @@ def _play(progress: Callable[[str], None], player: Player) -> tuple[list[float],
         return [], [Check("everything is accepted and worked off in time", passed=False, detail=str(error))], forged
 
 
-def _save_pdfs(target: Target, found: Outcome) -> list[Path]:
-    """The first document of each kind."""
+def _save_pdfs(target: Target, found: Outcome) -> dict[str, Path]:
+    """The first document of each kind, and the first of each that has taxes."""
     shutil.rmtree(DOCUMENTS, ignore_errors=True)
     DOCUMENTS.mkdir(parents=True)
     saved: dict[str, Path] = {}
     for document in found.documents:
-        kind = printed_kind(document)
+        kind = printed_kind(document) + (" with tax" if tax_of(document) else "")
         if kind not in saved:
             path = DOCUMENTS / f"{kind.replace(' ', '-')}-{document['number'].replace('/', '-')}.pdf"
             path.write_bytes(target.space_invoices.pdf(document["id"], entity_id=document["entity_id"]))
             saved[kind] = path
-    return list(saved.values())
+    return saved
 
 
 def _keep_function_logs(target: Target) -> None:

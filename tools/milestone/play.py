@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from quittance.documents import DocumentState
-from quittance.plan import Plan, plan
 from quittance.providers import provider, provider_names
-from tools.deliveries import signed_headers
+from tools.deliveries import signed_delivery
 from tools.explain import waiting
-from tools.milestone.scenario import Delivery, Story
+from tools.milestone.scenario import Delivery, Story, provider_of
 from tools.samples import with_fresh_ids
 from tools.traffic import wait_until_done
 from tools.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from quittance.providers import Translation
     from tools.target import Target
@@ -33,6 +33,9 @@ EVENTS = Path(__file__).parents[2] / "events"
 CONNECTION = "default"
 _NEWEST_SAMPLE = date(2026, 11, 22)
 """The day of the latest event under `events/`; it is moved to yesterday, because no document may be dated in the future."""
+_DAY = re.compile(r'(?<=")\d{4}-\d\d-\d\d(?=T\d\d:)')
+_FETCHED_WHOLE = frozenset({"mollie", "gocardless"})
+"""Their APIs tell when things happened, at the samples' own times, so their deliveries keep these too."""
 _AT_ONCE = 4
 _SOMEBODY_ELSES = "whsec_Zm9yZ2VkIGJ5IHNvbWVib2R5IGVsc2U="
 _POST_TIMEOUT_S = 10
@@ -55,6 +58,15 @@ class Played:
     sample: str
     translation: Translation
     status: int
+
+    @property
+    def provider(self) -> str:
+        return provider_of(self.sample)
+
+    @property
+    def event_ids(self) -> set[str]:
+        """The ids of all events that the delivery holds."""
+        return {event.event_id for event in self.translation.events}
 
 
 @dataclass(slots=True)
@@ -117,37 +129,40 @@ class Player:
             raise RefusedError("; ".join(refused))
 
     def _post(self, delivery: Delivery, secret: str | None = None) -> tuple[Translation, int]:
-        name = delivery.sample.partition("/")[0]
-        body = self._body(delivery)
-        headers = signed_headers(name, body, secret or self.secrets[name], int(time.time()))
+        name, body = provider_of(delivery.sample), self._body(delivery)
+        sent, headers = signed_delivery(name, body, secret or self.secrets[name], int(time.time()))
         url = f"{self.target.webhooks}/webhooks/{name}/{CONNECTION}"
-        status = wait_for(f"an answer to {delivery.sample}", lambda: _answer(url, body, headers), seconds=self.patience_s)
+        status = wait_for(f"an answer to {delivery.sample}", lambda: _answer(url, sent, headers), seconds=self.patience_s)
         return provider(name).translate(body, CONNECTION, {}), status
 
     def _body(self, delivery: Delivery) -> bytes:
-        event = json.loads((EVENTS / delivery.sample).read_bytes())
+        body = (EVENTS / delivery.sample).read_bytes()
+        if not delivery.sample.endswith(".json"):
+            return with_fresh_ids(body, self.run)
+        event = json.loads(body)
         for path, value in delivery.changes.items():
             *parents, last = path.split(".")
             place = event
             for parent in parents:
                 place = place[parent]
             place[last] = value
-        _move(event, self.today - timedelta(days=1) - _NEWEST_SAMPLE)
-        return with_fresh_ids(json.dumps(event).encode(), self.run, customers=True)
+        if customer := event.get("data", {}).get("business_customer"):
+            event["data"]["business_customer"] = f"{customer}_{self.run}"
+        by = timedelta() if provider_of(delivery.sample) in _FETCHED_WHOLE else self.today - timedelta(days=1) - _NEWEST_SAMPLE
+        if isinstance(event.get("created"), int):
+            event["created"] += int(by.total_seconds())
+        moved = _DAY.sub(lambda day: (date.fromisoformat(day[0]) + by).isoformat(), json.dumps(event))
+        return with_fresh_ids(moved.encode(), self.run)
 
     def _see_what_waits(self) -> None:
-        stories_of = {identity: played.story for played in self.played for identity in _identities(played)}
+        stories_of = {event_id: played.story for played in self.played for event_id in played.event_ids}
         for case in self.target.ledger.cases():
             customer = self.target.ledger.customer_of(case)
-            planned = plan(case.as_case(), customer) if customer else Plan()
+            planned = self.target.ledger.planned(case, customer)
             for waits in waiting(planned, customer):
                 for fact in [waits["fact"]] if waits["fact"] else case.facts:
                     self.waited[fact] = waits["for"]
-                    self.waits.setdefault(stories_of[fact].title, set()).add(waits["for"])
-
-
-def _identities(played: Played) -> Iterator[str]:
-    return (fact.identity for fact in played.translation.facts)
+                    self.waits.setdefault(stories_of[case.event_ids[fact]].title, set()).add(waits["for"])
 
 
 def _answer(url: str, body: bytes, headers: dict[str, str]) -> int | None:
@@ -163,13 +178,3 @@ def _interleaved(deliveries: Iterable[tuple[Story, tuple[Delivery, ...]]]) -> li
     """The first delivery of every story, then the second of every story, and so on."""
     columns = itertools.zip_longest(*([(story, one) for one in round_] for story, round_ in deliveries))
     return [one for column in columns for one in column if one]
-
-
-def _move(event: dict[str, Any], by: timedelta) -> None:
-    """Let an event have happened that much later."""
-    if "time" in event:
-        event["time"] = (datetime.fromisoformat(event["time"]) + by).strftime("%Y-%m-%dT%H:%M:%SZ")
-    elif isinstance(event.get("created"), int):
-        event["created"] += int(by.total_seconds())
-    else:
-        event["created"] = (datetime.fromisoformat(event["created"]) + by).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind
 from quittance.facts import PAYOUT_TYPES
-from quittance.plan import plan
+from quittance.money import Money
 from tools.explain import NOT_REGISTERED, why_none
 from tools.milestone.scenario import Expected, Story
 from tools.reconciliation import held, reconciled, unfinished
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 
     from quittance.facts import Fact
     from quittance.ledger import CaseFile
-    from quittance.money import Money
     from quittance.reconcile import Reconciliation
     from tools.milestone.play import Played
     from tools.target import Target
 
 _UNAUTHORIZED = 401
-_RECORDS = {DocumentKind.PAYMENT: ("payment", "recorded"), DocumentKind.PAYMENT_REMOVAL: ("payment", "removed")}
+_RECORDS = {
+    DocumentKind.PAYMENT: ("payment", "recorded"),
+    DocumentKind.PAYMENT_REMOVAL: ("payment", "removed"),
+    DocumentKind.FINALIZATION: ("draft", "made final"),
+}
+_SIGNS = {DocumentKind.INVOICE: 1, DocumentKind.CREDIT_NOTE: -1}
+_REVERSE_CHARGE = "intra_eu_b2b valid"
+"""How the evidence begins for a buyer whose tax number the registry has confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Outcome:
 
     cases: list[CaseFile]
     documents: list[dict[str, Any]]
-    """Every invoice and credit note of every entity, as the API gives it, with its `kind`."""
+    """Every invoice and credit note of every entity, as the API gives it, with its `kind` and the business customer `issuer`."""
     received: dict[str, Decimal] = field(default_factory=dict)
     """Currency -> payments recorded on invoices."""
     reconciliations: list[Reconciliation] = field(default_factory=list)
@@ -54,16 +60,37 @@ class Outcome:
         """The payment to which a fact was taken."""
         return next((case for case in self.cases if fact.identity in case.facts), None)
 
+    def facts_of(self, played: Played) -> tuple[Fact, ...]:
+        """What a delivery states; of one that only names objects, what was fetched."""
+        return played.translation.facts or self.learnt(played)
+
+    def learnt(self, played: Played) -> tuple[Fact, ...]:
+        """What a delivery made known beyond what it states: what was fetched, and of each payment that it was paid out."""
+        stated = {fact.identity for fact in played.translation.facts}
+        known = ((case.facts[name], by) for case in self.cases for name, by in case.event_ids.items() if name not in stated)
+        return tuple(fact for fact, by in known if by in played.event_ids)
+
+    def taxes(self, issuer: str | None = None) -> dict[str, Decimal]:
+        """Currency -> the tax on invoices less that on credit notes, of one business customer or of all."""
+        totals: dict[str, Decimal] = defaultdict(Decimal)
+        for one in self.documents:
+            if issuer in {None, one["issuer"]}:
+                totals[one["currency_code"]] += _SIGNS[one["kind"]] * tax_of(one)
+        return dict(totals)
+
     def documents_of(self, story: Story, played: Iterable[Played]) -> list[dict[str, Any]]:
         """What was issued for the payments of a story."""
-        facts = [fact for one in played if one.story is story for fact in one.translation.facts]
+        facts = [fact for one in played if one.story is story for fact in self.facts_of(one)]
         keys = {(fact.provider, name) for fact in facts for name in fact.case_ids}
         return [one for one in self.documents if (one["metadata"].get("provider"), one["metadata"].get("payment_id")) in keys]
 
 
 def outcome(target: Target) -> Outcome:
     """Read everything: the ledger from the table, the documents and payments from the invoicing API."""
-    documents = {entity: list(held(target.space_invoices, entity)) for entity in target.ledger.entities().values()}
+    documents = {
+        entity: [one | {"issuer": customer} for one in held(target.space_invoices, entity)]
+        for customer, entity in target.ledger.entities().items()
+    }
     received: dict[str, Decimal] = defaultdict(Decimal)
     for entity in documents:
         for payment in target.space_invoices.pages("payments", entity_id=entity):
@@ -88,6 +115,7 @@ def checks(target: Target, found: Outcome, played: Sequence[Played], waits: dict
         *_findings(stories, found, played),
         _nothing_unexpected(stories, found),
         _payments_reconciled(stories, found),
+        _taxes_add_up(stories, found),
         *_ledger_agrees(found),
         _nothing_left(target),
         Check("every queue is empty", not (left := on_the_way(target)), str(left or "")),
@@ -112,13 +140,30 @@ def _as_expected(story: Story, documents: list[dict[str, Any]]) -> Check:
 
 
 def _told(expected: Expected) -> str:
-    paid = expected.total.decimal if expected.paid else 0
-    return f"{expected.kind} over {_plain(expected.total.decimal)} {expected.total.currency}, {_plain(paid)} paid"
+    total, tax = expected.total, Money(expected.tax, expected.total.currency)
+    paid = _plain(total.decimal if expected.paid else 0)
+    by = " by the platform" if expected.by_platform else ""
+    reversed_ = ", reverse charge" if expected.reverse_charge else ""
+    return f"{expected.kind}{by} over {_plain(total.decimal)} {total.currency}, {_plain(tax.decimal)} tax{reversed_}, {paid} paid"
 
 
 def _seen(document: dict[str, Any]) -> str:
-    total, paid = _plain(document["total_with_tax"]), _plain(document["total_paid"])
-    return f"{document['kind']} over {total} {document['currency_code']}, {paid} paid"
+    total, currency, paid = _plain(document["total_with_tax"]), document["currency_code"], _plain(document["total_paid"])
+    by = " by the platform" if is_of_the_platform(document) else ""
+    confirmed = document["metadata"].get("tax_evidence", "").startswith(_REVERSE_CHARGE)
+    reversed_ = ", reverse charge" if document.get("tax_clause") and confirmed else ""
+    state = "draft " if document["is_draft"] else ""
+    return f"{state}{document['kind']}{by} over {total} {currency}, {_plain(tax_of(document))} tax{reversed_}, {paid} paid"
+
+
+def tax_of(document: dict[str, Any]) -> Decimal:
+    """The tax in a document's total."""
+    return Decimal(document["total_with_tax"]) - Decimal(document["total"])
+
+
+def is_of_the_platform(document: dict[str, Any]) -> bool:
+    """Whether it was issued to the business customer instead of by it."""
+    return document["metadata"].get("business_customer") not in {None, document["issuer"]}
 
 
 def _plain(number: Decimal | int) -> str:
@@ -135,11 +180,7 @@ def _waited(stories: Iterable[Story], waits: dict[str, set[str]]) -> Iterator[Ch
 def _findings(stories: Iterable[Story], found: Outcome, played: Sequence[Played]) -> Iterator[Check]:
     for story in stories:
         cases = {
-            case.pk: case
-            for one in played
-            if one.story is story
-            for fact in one.translation.facts
-            if (case := found.case_of(fact))
+            case.pk: case for one in played if one.story is story for fact in found.facts_of(one) if (case := found.case_of(fact))
         }
         codes = sorted(item["code"] for case in cases.values() for item in case.findings.values() if not item.get("resolved_at"))
         if codes or story.findings:
@@ -164,6 +205,14 @@ def _payments_reconciled(stories: Iterable[Story], found: Outcome) -> Check:
     return Check("the payments recorded on invoices add up to the money received", found.received == expected, detail)
 
 
+def _taxes_add_up(stories: Iterable[Story], found: Outcome) -> Check:
+    expected = defaultdict(Decimal, dict.fromkeys(found.taxes(), Decimal(0)))
+    for one in (document for story in stories for document in story.documents):
+        expected[one.total.currency] += _SIGNS[DocumentKind(one.kind)] * Money(one.tax, one.total.currency).decimal
+    detail = ", ".join(f"{total:,} {currency}" for currency, total in sorted(found.taxes().items()))
+    return Check("the taxes of all documents add up to those expected", found.taxes() == expected, detail)
+
+
 def _ledger_agrees(found: Outcome) -> Iterator[Check]:
     for result in found.reconciliations:
         differences = "; ".join(f"{one.code} {one.document} {one.detail}" for one in result.differences)
@@ -178,7 +227,7 @@ def _nothing_left(target: Target) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A payment added to an invoice that was there before, or removed from it."""
+    """What was done to an invoice that was there before: a payment added or removed, or the draft made final."""
 
     kind: str
     status: str
@@ -192,6 +241,8 @@ class Row:
     """One delivery and what it led to: documents, records of payments, or else the reason why there is neither."""
 
     played: Played
+    facts: tuple[Fact, ...]
+    """All that it states or made known, told before or not."""
     documents: tuple[dict[str, Any], ...]
     records: tuple[Record, ...] = ()
     none_because: str = ""
@@ -202,12 +253,13 @@ def rows(target: Target, found: Outcome, played: Sequence[Played], waited: dict[
     told: set[str] = set()
     result = []
     for one in sorted(played, key=lambda each: each.round):
-        facts = [fact for fact in one.translation.facts if fact.identity not in told]
+        known = (*one.translation.facts, *found.learnt(one))
+        facts = [fact for fact in known if fact.identity not in told]
         told |= {fact.identity for fact in facts}
         documents = tuple(document for fact in facts for document in found.documents if _is_of(document, fact))
         records = tuple(record for fact in facts for record in _records(found, fact))
         reason = "" if documents or records else _reason(target, found, one, facts, waited)
-        result.append(Row(one, documents, records, reason))
+        result.append(Row(one, known, documents, records, reason))
     return result
 
 
@@ -217,7 +269,7 @@ def _records(found: Outcome, fact: Fact) -> Iterator[Record]:
         document = entry.record.document
         if case and document.fact == fact.identity and document.kind in _RECORDS:
             invoice = case.documents[document.refers_to].record
-            yield Record(*_RECORDS[document.kind], invoice.number, document.amount)
+            yield Record(*_RECORDS[document.kind], invoice.printed_number, document.amount)
 
 
 def _is_of(document: dict[str, Any], fact: Fact) -> bool:
@@ -226,8 +278,8 @@ def _is_of(document: dict[str, Any], fact: Fact) -> bool:
 
 
 def _reason(target: Target, found: Outcome, played: Played, facts: Sequence[Fact], waited: dict[str, str]) -> str:
-    if not played.translation.facts:
-        return f"ignored: {played.translation.ignored or 'object_not_fetched'}".replace("_", " ")
+    if played.translation.ignored:
+        return f"ignored: {played.translation.ignored}".replace("_", " ")
     if not facts:
         return _repeated(found, played)
     [fact, *_] = facts
@@ -235,8 +287,8 @@ def _reason(target: Target, found: Outcome, played: Played, facts: Sequence[Fact
     if case is None:
         return _outside_of_payments(fact)
     customer = target.ledger.customer_of(case)
-    planned = plan(case.as_case(), customer) if customer else None
-    reason = why_none(fact, case, planned, customer) if planned else f"waits for {NOT_REGISTERED}"
+    planned = target.ledger.planned(case, customer)
+    reason = why_none(fact, case, planned, customer) if customer else f"waits for {NOT_REGISTERED}"
     return reason + (f" (waited for: {waited[fact.identity]})" if fact.identity in waited else "")
 
 
@@ -251,12 +303,14 @@ def _repeated(found: Outcome, played: Played) -> str:
 
 def _outside_of_payments(fact: Fact) -> str:
     if fact.registration:
-        return "the entity"
+        return f"entity {fact.account}"
     return "marks its payments as settled" if fact.type in PAYOUT_TYPES else "not in the ledger"
 
 
 def printed_kind(document: dict[str, Any]) -> str:
-    """`invoice` or `credit note`, and what it corrects."""
+    """`invoice` or `credit note`, what it corrects, and whether it is about the platform's fee."""
     if document["kind"] is DocumentKind.CREDIT_NOTE:
-        return "credit note"
+        return "fee credit note" if is_of_the_platform(document) else "credit note"
+    if is_of_the_platform(document):
+        return "fee invoice"
     return "corrective invoice" if document["metadata"].get("corrects") else "invoice"

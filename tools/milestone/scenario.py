@@ -14,8 +14,9 @@ from quittance.money import Money
 
 AWAITS_PAYMENT = "payment"
 AWAITS_RENEWAL = "subscription.renewed"
-AWAITS_NAME = "payment named"
 AWAITS_REGISTRATION = "its business customer to be registered"
+AWAITS_INVOICE = "invoice"
+AWAITS_SETTLEMENT = "settlement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class Expected:
     kind: Literal["invoice", "credit_note"]
     total: Money
     paid: bool = True
+    tax: int = 0
+    """Of the total, in minor units."""
+    by_platform: bool = False
+    """For a fee, to the business customer."""
+    reverse_charge: bool = False
+    """With the clause that says so and the registry's word on the buyer's number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,26 +54,114 @@ class Story:
     """What the payment must be waiting for when the first round is done."""
 
 
-def _platform(name: str, **data: object) -> Delivery:
+def _platform(name: str, /, **data: object) -> Delivery:
     """A platform event; `data` replaces members of its `data`, `event` the event's own id, `time` its time."""
     own = {"event": "id", "time": "time"}
     return Delivery(f"platform/{name}.json", {own.get(key, f"data.{key}"): value for key, value in data.items()})
 
 
-def _stripe(name: str) -> Delivery:
-    return Delivery(f"stripe/{name}.json")
+def provider_of(sample: str) -> str:
+    """Who sends a sample."""
+    return sample.partition("/")[0]
 
 
-def _invoice(value: int, currency: str = "EUR", *, paid: bool = True) -> Expected:
-    return Expected("invoice", Money(value, currency), paid)
+def _stripe(name: str, **thing: object) -> Delivery:
+    """A Stripe event; `thing` replaces members of its object, `event` the event's own id."""
+    own = {"event": "id"}
+    return Delivery(f"stripe/{name}.json", {own.get(key, f"data.object.{key}"): value for key, value in thing.items()})
 
 
-def _credit_note(value: int, currency: str = "EUR") -> Expected:
-    return Expected("credit_note", Money(value, currency))
+def _adyen(name: str) -> Delivery:
+    return Delivery(f"adyen/{name}.json")
 
 
-REGISTERING = Story("Business customer registered, entity created", ((_platform("business_customer.created"),),))
-"""The owner of most stories, registered before anything else."""
+def _checkout(name: str) -> Delivery:
+    return Delivery(f"checkout/{name}.json")
+
+
+def _gocardless(name: str) -> Delivery:
+    return Delivery(f"gocardless/{name}.json")
+
+
+def _paypal(name: str) -> Delivery:
+    return Delivery(f"paypal/{name}.json")
+
+
+def _customer(customer: str, name: str, **data: object) -> Delivery:
+    """A business customer of the platform's own events alone."""
+    email = f"office@{customer.removeprefix('bc_').replace('_', '-')}.example"
+    own = {"event": f"evt_registered_{customer}", "business_customer": customer, "name": name, "email": email, "accounts": []}
+    return _platform("business_customer.created", **own, **data)
+
+
+def _paid(owner: str, payment: str, value: int, **data: object) -> Delivery:
+    own = {"event": f"evt_paid_{payment}", "business_customer": owner, "payment_id": f"pay_{payment}", "amount": _euros(value)}
+    return _platform("payment.succeeded.jpy", **own, **({"customer": _AT_HOME} | data))
+
+
+def _refunded(customer: str, payment: str, refund: str, value: int, **data: object) -> Delivery:
+    own = {"event": f"evt_{refund}", "business_customer": customer, "payment_id": f"pay_{payment}", "refund_id": f"ref_{refund}"}
+    return _platform("refund.succeeded.partial", **own, amount=_euros(value), **data)
+
+
+def _paid_out(customer: str, payment: str, gross: int, fee: int) -> Delivery:
+    paid = {"payment_id": f"pay_{payment}", "gross": _euros(gross), "fee": _euros(fee), "net": _euros(gross - fee)}
+    own = {"event": f"evt_paid_out_{payment}", "business_customer": customer, "payout_id": f"po_{payment}", "payments": [paid]}
+    return _platform("payout.paid", **own, amount=_euros(gross - fee))
+
+
+def _euros(value: int) -> dict[str, object]:
+    return {"value": value, "currency": "EUR"}
+
+
+_AT_HOME = {"name": "Ana Novak", "country": "SI"}
+
+
+def _invoice(value: int, currency: str = "EUR", **more: Any) -> Expected:  # noqa: ANN401 - as `Expected` has them
+    return Expected("invoice", Money(value, currency), **more)
+
+
+def _credit_note(value: int, currency: str = "EUR", **more: Any) -> Expected:  # noqa: ANN401 - as `Expected` has them
+    return Expected("credit_note", Money(value, currency), **more)
+
+
+_TAX = {
+    "domestic": {"standard": 22, "reduced": 9.5},
+    "reverse_charge_clause": "Reverse charge, Article 196 of Directive 2006/112/EC",
+}
+
+_EVERY_PAYMENT = tuple(
+    {"provider": provider, "account": account}
+    for provider, account in (
+        ("stripe", "connection:default"),
+        ("checkout", "connection:default"),
+        ("paypal", "connection:default"),
+        ("adyen", "HarbourBooksEU"),
+    )
+)
+
+REGISTERING = Story(
+    "Business customers registered, entities created",
+    (
+        (
+            _platform("business_customer.created", accounts=_EVERY_PAYMENT),
+            _platform(
+                "business_customer.created.mollie",
+                accounts=[
+                    {"provider": "mollie", "account": "pfl_QuayBakery1"},
+                    {"provider": "adyen", "account": "QuayCoffeeEU"},
+                ],
+            ),
+            _platform("business_customer.created.gocardless"),
+            _customer("bc_lantern_pay", "Lantern Pay d.o.o.", role="platform", policy={"tax": _TAX}),
+            _customer("bc_tide_kitchen", "Tide Kitchen d.o.o.", policy={"tax": _TAX}),
+            _customer("bc_ferry_line", "Ferry Line d.o.o.", policy={"issue_on": "settled", "tax": _TAX}),
+            _customer("bc_pier_studio", "Pier Studio d.o.o.", policy={"issue_as": "draft", "tax": _TAX}),
+            _customer("bc_cliff_hostel", "Cliff Hostel d.o.o.", policy={"invoices": "both", "tax": _TAX}),
+        ),
+    ),
+)
+"""The owners of all stories but one, registered before anything else."""
 
 FORGED = _platform("payment.succeeded", event="evt_forged", payment_id="pay_forged")
 """Sent with somebody else's signature; nothing may come of it."""
@@ -251,6 +346,11 @@ _PLATFORM_STORIES = (
     ),
 )
 
+_OF_THE_YEN = {
+    f"related_object.{name}": value
+    for name, value in {"id": "pi_3Harbour0009", "url": "/v1/payment_intents/pi_3Harbour0009"}.items()
+}
+
 _STRIPE_STORIES = (
     Story(
         "Stripe: refund, charge and payment, out of order and twice",
@@ -289,14 +389,13 @@ _STRIPE_STORIES = (
         (_invoice(1900),),
     ),
     Story(
-        "Stripe: renewal whose payment is named later, 2025-03-31",
+        "Stripe: renewal whose payment is fetched, 2025-03-31",
         (
             (_stripe("invoice.paid.renewal-basil"),),
             (_stripe("invoice_payment.paid.renewal-basil"),),
             (_stripe("payment_intent.succeeded.renewal-basil"),),
         ),
         (_invoice(1900),),
-        waits_first=(AWAITS_NAME,),
     ),
     Story(
         "Stripe: refunds as running totals, the later one first",
@@ -312,7 +411,25 @@ _STRIPE_STORIES = (
         ((_stripe("charge.captured.first"),), (_stripe("payment_intent.succeeded.captured-in-full"),)),
         (_invoice(5000), _invoice(4000)),
     ),
-    Story("Stripe: yen", ((_stripe("payment_intent.succeeded.jpy"),),), (_invoice(8000, "JPY"),)),
+    Story(
+        "Stripe: thin event, fetched; yen; refunded in part",
+        (
+            (Delivery("stripe/thin.v1.payment_intent.succeeded.json", _OF_THE_YEN),),
+            (
+                _stripe("payment_intent.succeeded.jpy"),
+                _stripe(
+                    "refund.updated",
+                    event="evt_1Harbour0104",
+                    id="re_3Harbour0009",
+                    charge="ch_3Harbour0009",
+                    payment_intent="pi_3Harbour0009",
+                    amount=3000,
+                    currency="jpy",
+                ),
+            ),
+        ),
+        (_invoice(8000, "JPY"), _credit_note(3000, "JPY")),
+    ),
     Story(
         "Stripe: account that nobody has registered yet",
         ((_stripe("payment_intent.succeeded.connect"),), (_platform("business_customer.created.connect"),)),
@@ -321,11 +438,125 @@ _STRIPE_STORIES = (
     ),
     Story(
         "Stripe: events that make no document",
-        ((_stripe("customer.created"), _stripe("payout.paid"), _stripe("thin.v1.payment_intent.succeeded")),),
+        ((_stripe("customer.created"), _stripe("payout.paid")),),
     ),
 )
 
-STORIES = _PLATFORM_STORIES + _STRIPE_STORIES
+_OTHER_PROVIDERS_STORIES = (
+    Story(
+        "Adyen: refund in part, which fails later",
+        ((_adyen("AUTHORISATION"), _adyen("REFUND.partial"), _adyen("AUTHORISATION")), (_adyen("REFUND_FAILED"),)),
+        (_invoice(11840), _credit_note(2340), _invoice(2340)),
+    ),
+    Story(
+        "Adyen: one delivery, two business customers",
+        ((_adyen("AUTHORISATION.two-merchant-accounts"),),),
+        (_invoice(1999), _invoice(2999)),
+    ),
+    Story(
+        "Checkout.com: two captures, refund in part",
+        (
+            (
+                _checkout("payment_captured.second"),
+                _checkout("payment_approved"),
+                _checkout("payment_captured.first"),
+            ),
+            (_checkout("payment_refunded.partial"),),
+        ),
+        (_invoice(6000, "GBP"), _invoice(3600, "GBP"), _credit_note(1200, "GBP")),
+    ),
+    Story(
+        "Checkout.com: dispute lost",
+        ((_checkout("dispute_lost"), _checkout("dispute_received"), _checkout("payment_captured.disputed")),),
+        (_invoice(4400, "GBP"), _credit_note(4400, "GBP")),
+    ),
+    Story(
+        "Mollie: payment and refund fetched after an unsigned call",
+        (
+            (Delivery("mollie/payment.refunded-in-part.txt"), Delivery("mollie/payment.refunded-in-part.txt")),
+            (Delivery("mollie/refund.refunded.full.json"),),
+        ),
+        (_invoice(6000), _credit_note(1500)),
+    ),
+    Story(
+        "GoCardless: debit fetched, refund in part",
+        ((_gocardless("refunds.paid"), _gocardless("payments.confirmed.refunded-in-part")),),
+        (_invoice(5900), _credit_note(900)),
+    ),
+    Story(
+        "GoCardless: debit that fails late",
+        ((_gocardless("payments.confirmed.failed-later"),), (_gocardless("payments.failed.late"),)),
+        (_invoice(2950, paid=False),),
+        findings=("payment_failed_after_success",),
+    ),
+    Story(
+        "PayPal: signed with a certificate; refund in part",
+        ((_paypal("PAYMENT.CAPTURE.REFUNDED.partial"), _paypal("PAYMENT.CAPTURE.COMPLETED")),),
+        (_invoice(8000), _credit_note(3000)),
+    ),
+)
+
+_CART = [
+    {"name": "Copper pot", "quantity": 1, "amount": _euros(9990)},
+    {"name": "Fish", "quantity": 3, "amount": _euros(3015), "tax_class": "reduced"},
+]
+
+_POLICY_STORIES = (
+    Story(
+        "Two rates of tax, refunded in thirds",
+        (
+            (
+                _paid("bc_tide_kitchen", "3001", 13005, items=_CART),
+                *(_refunded("bc_tide_kitchen", "3001", f"3001_{third}", 4335) for third in (1, 2, 3)),
+            ),
+        ),
+        (_invoice(13005, tax=2063), _credit_note(4335, tax=688), _credit_note(4335, tax=688), _credit_note(4335, tax=687)),
+    ),
+    Story(
+        "Business in another EU country: reverse charge",
+        (
+            (
+                _paid(
+                    "bc_tide_kitchen",
+                    "3002",
+                    24400,
+                    customer={"name": "Bistro du Port SA", "country": "FR", "tax_number": "FR40303265045"},
+                ),
+            ),
+        ),
+        (_invoice(24400, reverse_charge=True),),
+    ),
+    Story(
+        "Issued when settled; a refund waits for that",
+        (
+            (_paid("bc_ferry_line", "3003", 12200), _refunded("bc_ferry_line", "3003", "3003", 2440)),
+            (_paid_out("bc_ferry_line", "3003", 12200, 300),),
+        ),
+        (_invoice(12200, tax=2200), _credit_note(2440, tax=440)),
+        waits_first=(AWAITS_INVOICE, AWAITS_SETTLEMENT),
+    ),
+    Story(
+        "Draft that settlement makes final",
+        ((_paid("bc_pier_studio", "3004", 6100),), (_paid_out("bc_pier_studio", "3004", 6100, 150),)),
+        (_invoice(6100, tax=1100),),
+        waits_first=(AWAITS_SETTLEMENT,),
+    ),
+    Story(
+        "Sale and the platform's fee, both refunded in part",
+        (
+            (_paid("bc_cliff_hostel", "3005", 12200, fee=_euros(244)),),
+            (_refunded("bc_cliff_hostel", "3005", "3005", 3050, fee=_euros(61)),),
+        ),
+        (
+            _invoice(12200, tax=2200),
+            _invoice(244, tax=44, by_platform=True),
+            _credit_note(3050, tax=550),
+            _credit_note(61, tax=11, by_platform=True),
+        ),
+    ),
+)
+
+STORIES = _PLATFORM_STORIES + _STRIPE_STORIES + _OTHER_PROVIDERS_STORIES + _POLICY_STORIES
 """Everything that is played after the registration, round by round."""
 
 ONE_BY_ONE = Story(
