@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import socket
+import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import pytest
@@ -48,9 +50,9 @@ class Stack:
         url = f"{self.target.webhooks}/webhooks/{provider}/{connection}"
         return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
 
-    def platform(self, kind: str, data: dict[str, Any], event_id: str | None = None) -> httpx.Response:
+    def platform(self, kind: str, data: dict[str, Any], event_id: str | None = None, at: str | None = None) -> httpx.Response:
         """Send a platform event, signed by the official library."""
-        body = platform_event(kind, data, event_id)
+        body = platform_event(kind, data, event_id, at)
         return self.post("platform", body, self.signed_by_standard_webhooks(body))
 
     def stripe(self, kind: str, thing: dict[str, Any], event_id: str | None = None) -> httpx.Response:
@@ -86,13 +88,17 @@ class Stack:
     def wait_until_done(self, seconds: float = PATIENCE_S) -> None:
         wait_until_done(self.target, seconds=seconds)
 
-    def held(self, payment_id: str) -> Counter[str]:
-        """The invoices and credit notes that the API holds for a payment: `invoice 50.00` -> how many."""
+    def held(self, payment_id: str, customer: str = CUSTOMER, issuer: str = "") -> Counter[str]:
+        """The invoices and credit notes that the API holds for a payment: `invoice 50.00` -> how many.
+
+        They are in the entity of the business customer, unless it is `issuer` who made them out.
+        """
         found: Counter[str] = Counter()
-        entity = self.target.ledger.entities()[CUSTOMER]
+        entity = self.target.ledger.entities()[issuer or customer]
         for collection, kind in (("invoices", "invoice"), ("credit-notes", "credit note")):
             for document in self.target.space_invoices.pages(collection, entity_id=entity):
-                if document["metadata"]["payment_id"] == payment_id:
+                metadata = document["metadata"]
+                if (metadata["payment_id"], metadata["business_customer"]) == (payment_id, customer):
                     found[f"{kind} {document['total_with_tax']:.2f}"] += 1
         return found
 
@@ -100,10 +106,57 @@ class Stack:
         """Make requests to the invoicing API go wrong; see `tools/sandbox/faults.py`."""
         httpx.post(f"{self.server.url}/_sandbox/faults", json=fault, trust_env=False).raise_for_status()
 
+    def told(self, what: str) -> list[dict[str, Any]]:
+        """What the sandbox tells of itself: its `requests`, `faults` or `emails`."""
+        return list(httpx.get(f"{self.server.url}/_sandbox/{what}", trust_env=False).raise_for_status().json()["data"])
+
     def requests(self, method: str, path: str) -> int:
         """How many requests of this kind the invoicing API has seen."""
-        seen = httpx.get(f"{self.server.url}/_sandbox/requests", trust_env=False).raise_for_status().json()["data"]
-        return sum(1 for one in seen if (one["method"], one["path"]) == (method, path))
+        return sum(1 for one in self.told("requests") if (one["method"], one["path"]) == (method, path))
+
+
+class Consumers:
+    """Stops the consumers of queues for as long as the block lasts."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._lambda = stack.target.client("lambda")
+        self._prefix = stack.local.stack_name
+        self._stopped: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for mapping in self._stopped:
+            self._lambda.update_event_source_mapping(UUID=mapping, Enabled=True)
+
+    def stop(self, function: str) -> None:
+        name = f"{self._prefix}-{pascal(function)}"
+        [mapping] = self._lambda.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        self._lambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        self._stopped.append(mapping["UUID"])
+
+
+def pascal(function: str) -> str:
+    """payment_succeeded -> PaymentSucceeded, as the function is called in AWS."""
+    return "".join(word.capitalize() for word in function.split("_"))
+
+
+def processes_of(function: str) -> list[int]:
+    """The processes of a function that descend from this one; other stacks may run on the same machine."""
+    listed = subprocess.run(["ps", "-axww", "-o", "pid=,ppid=,command="], check=True, capture_output=True, text=True)  # noqa: S607
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
+    found = [int(row[0]) for row in rows if len(row) > 2 and f"-{function}-" in row[2]]
+    return [pid for pid in found if _descends(pid, parents)]
+
+
+def _descends(pid: int, parents: dict[int, int]) -> bool:
+    while pid in parents:
+        if pid == os.getpid():
+            return True
+        pid = parents[pid]
+    return False
 
 
 def payment_data(payment_id: str, value: int = 5000) -> dict[str, Any]:
@@ -116,13 +169,13 @@ def payment_data(payment_id: str, value: int = 5000) -> dict[str, Any]:
     }
 
 
-def platform_event(kind: str, data: dict[str, Any], event_id: str | None = None) -> bytes:
+def platform_event(kind: str, data: dict[str, Any], event_id: str | None = None, at: str | None = None) -> bytes:
     event = {
         "specversion": "1.0",
         "id": event_id or f"evt_{secrets.token_hex(8)}",
         "source": "/tests",
         "type": kind,
-        "time": _yesterday().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": at or _yesterday().strftime("%Y-%m-%dT%H:%M:%SZ"),
         "datacontenttype": "application/json",
         "data": data,
     }

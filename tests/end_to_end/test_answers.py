@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from quittance.providers import provider, provider_names
 from tests.end_to_end.conftest import CUSTOMER, ON_THE_STACK, Stack, payment_data, platform_event, stripe_event
+from tools.deliveries import signed_delivery
+from tools.samples import with_fresh_ids
 from tools.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -17,12 +23,23 @@ if TYPE_CHECKING:
 
 pytestmark = ON_THE_STACK
 
+ROOT = Path(__file__).parents[2]
 STRANGERS_SECRET = "whsec_c29tZWJvZHkgZWxzZQ=="
 INTENT = {"id": "pi_3Refused", "object": "payment_intent", "amount_received": 100, "currency": "eur", "status": "succeeded"}
 
 
 def test_health(stack: Stack) -> None:
     assert httpx.get(f"{stack.target.webhooks}/health", trust_env=False).status_code == httpx.codes.OK
+
+
+@pytest.mark.parametrize("name", provider_names())
+def test_every_provider_has_a_connection(stack: Stack, name: str) -> None:
+    """And a secret of the kind that it signs with."""
+    samples = [path.read_bytes() for path in sorted((ROOT / "events" / name).iterdir()) if path.is_file()]
+    # A document that says it is ours would be waited for until it is recorded, which a sample never is.
+    sample = next(raw for raw in samples if provider(name).translate(raw, "default", {}).sighting is None)
+    body = with_fresh_ids(sample, secrets.token_hex(4), customers=True)
+    assert stack.post(name, *signed_delivery(name, body, stack.local.secrets[name], int(time.time()))).is_success
 
 
 def test_a_missing_signature(stack: Stack) -> None:

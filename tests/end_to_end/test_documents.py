@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from typing import TYPE_CHECKING
 
-from tests.end_to_end.conftest import ACCOUNT, CUSTOMER, ON_THE_STACK, PATIENCE_S, Stack, payment_data
+from tests.end_to_end.conftest import ACCOUNT, CUSTOMER, ON_THE_STACK, PATIENCE_S, Stack, payment_data, processes_of
 from tools.traffic import dead_letters
 from tools.waiting import wait_for
 
@@ -116,29 +115,12 @@ def test_a_worker_killed_while_it_waits_for_the_answer(stack: Stack, new_id: Cal
     stack.arm(kind="delay", seconds=9, when="after", match={"method": "POST", "metadata": {"payment_id": payment}})
     assert stack.payment(payment).is_success
     wait_for("the invoice", lambda: stack.held(payment), seconds=PATIENCE_S)
-    for process in _workers("PaymentSucceeded"):
+    processes = processes_of("PaymentSucceeded")
+    assert processes
+    for process in processes:
         os.kill(process, signal.SIGKILL)
     assert stack.case(payment).pending()
     stack.wait_for_documents(payment, f"invoice:payment:{payment}", seconds=2 * PATIENCE_S)
     sqs.set_queue_attributes(QueueUrl=queue.url, Attributes=hidden)
     assert stack.held(payment) == {"invoice 50.00": 1}
     assert stack.case(payment).documents[f"invoice:payment:{payment}"].attempts > 1
-
-
-def _workers(function: str) -> list[int]:
-    """The processes of a function that descend from this one; other stacks may run on the same machine."""
-    listed = subprocess.run(["ps", "-axww", "-o", "pid=,ppid=,command="], check=True, capture_output=True, text=True)  # noqa: S607
-    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
-    found = [int(row[0]) for row in rows if len(row) > 2 and f"-{function}-" in row[2]]
-    own = [pid for pid in found if _descends(pid, parents)]
-    assert own, f"no process of {function} is running"
-    return own
-
-
-def _descends(pid: int, parents: dict[int, int]) -> bool:
-    while pid in parents:
-        if pid == os.getpid():
-            return True
-        pid = parents[pid]
-    return False

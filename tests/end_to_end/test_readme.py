@@ -34,6 +34,7 @@ RUN_ELSEWHERE = {
     "make test": "it is what runs this test",
     "make check": "it is what .ci/run calls",
     "make simulate SEEDS=1000": "by .ci/run, with more seeds",
+    "make fuzz INPUTS=10000": "by .ci/run, with more inputs",
     "make prove": "by .ci/run",
     "make bench": "its parts are tests of benchmarks; its figures need a quiet machine",
     "make build": "the local stack builds the same way for this machine",
@@ -64,6 +65,14 @@ def test_every_command_is_accounted_for() -> None:
     accounted = {*QUITTANCE, *RUN_ELSEWHERE, *NOT_HERE, "make help"}
     assert set(COMMANDS) <= accounted
     assert {*RUN_ELSEWHERE, *NOT_HERE} <= set(COMMANDS), "nothing is excused that the README no longer shows"
+
+
+def test_what_ci_is_said_to_run_it_runs() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    targets = {line.split()[1] for line in script if line.startswith("make ")}
+    said = {command.split()[1] for command, reason in RUN_ELSEWHERE.items() if reason.startswith("by .ci/run")}
+    assert said
+    assert said <= targets
 
 
 def test_make_knows_every_target_that_is_named() -> None:

@@ -28,8 +28,8 @@ UNAVAILABLE = 503
 REPEATED_EVERY = 20
 """Every so many inputs one is asked twice: the same must be queued again."""
 ID_CHARACTERS_MAX = 250
-REQUESTS_MAX = 20
-"""Requests to SQS for one delivery: each takes some milliseconds, and the sender waits."""
+REQUESTS_MAX = 45
+"""Requests to SQS for one delivery: each takes some milliseconds, and the sender waits. A batch may hold 250 events."""
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _DAY_OR_INSTANT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?", re.ASCII)
@@ -97,7 +97,8 @@ def _is_an_id(outcome: Outcome) -> bool:
     """Whether the marker has become an id or a type, which may be logged: payloads are cut up and put together at random."""
     named = [json.loads(sent.body) for sent in outcome.sent]
     facts = [fact_from_json(message["fact"]) for message in named if "fact" in message]
-    texts = [message.get(name) or "" for message in named for name in ("event_id", "event_type", "account")]
+    named += [message["fetch"] for message in named if "fetch" in message]
+    texts = [message.get(name) or "" for message in named for name in ("event_id", "event_type", "account", "id")]
     return any(MARKER in text for text in (*texts, *(fact.account for fact in facts), *(fact.identity for fact in facts)))
 
 
@@ -135,7 +136,7 @@ def _of_meaning(asked: Request, outcome: Outcome) -> Iterator[str]:
     seen = [message["sighting"] for message in _messages(outcome) if "sighting" in message]
     if seen != ([json.loads(json.dumps(sighting.to_json()))] if sighting and not facts else []):
         yield "the sighting that was queued is not that of the delivery"
-    named = [(message["fetch"]["object"], message["fetch"]["id"]) for message in _messages(outcome) if "fetch" in message]
+    named = {(message["fetch"]["object"], message["fetch"]["id"]) for message in _messages(outcome) if "fetch" in message}
     if sorted(named) != sorted({(reference.object, reference.id) for reference in translation.fetch}):
         yield "what is to be fetched is not what the delivery names"
     if not outcome.sent:

@@ -28,7 +28,7 @@ CREDENTIALS = {
 """Of the emulated account's root user. Functions get those of their own roles."""
 
 _PYTHON = ROOT / ".tools" / "ministack" / "bin" / "python"
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is one of our own
