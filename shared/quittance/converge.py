@@ -101,7 +101,7 @@ class Converger:
             raise Retry("case_in_use", delay_s=2)
 
     def _converge(self, case: CaseFile, lease: str) -> None:
-        customer = self._customers.owner_of(case)
+        customer = self._owner_of(case)
         if customer is None:
             self._count("Waiting", provider=case.provider, event_type="registration")
             self._ledger.park_until_registered(case)
@@ -117,6 +117,15 @@ class Converger:
             for write in self._customers.entries_of_waiting(case, customer):
                 case.add_write(write)
         self._ledger.commit(case)
+
+    def _owner_of(self, case: CaseFile) -> BusinessCustomer | None:
+        """The customer, read again when another run planned under a policy that is not remembered here yet."""
+        customer = self._customers.owner_of(case)
+        known = {policy.version for policy in customer.policies} if customer else set()
+        if customer and any(entry.record.document.policy not in known for entry in case.documents.values()):
+            self._customers.forget()
+            customer = self._customers.owner_of(case)
+        return customer
 
     def _let_go(self, case: CaseFile) -> None:
         """Give the lease back early. If that fails too, it runs out by itself."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from quittance.errors import InDoubt, Retry
+from quittance.facts import Fact, FactType, Payer
 from quittance.ledger import Ledger, case_names, case_pk
 from tests.unit.stories import dispute, fact, refund, renewal, succeeded
 from tests.use_cases.world import World
@@ -250,3 +251,28 @@ def test_ids_of_two_customers_never_lead_to_one_case() -> None:
     assert [len(world.held("invoices", entity)) for entity in holders] == [1, 1]
     for account, case_id in (("a", "b#c"), ("a#b", "c"), ("50%23", "x")):
         assert case_names(case_pk("platform", account, case_id)) == ("platform", account, case_id)
+
+
+def test_a_document_follows_its_policy_in_a_worker_that_does_not_know_it_yet() -> None:
+    """The older policy arrived last, and a worker still remembers the customer without it."""
+    world = World()
+
+    def registered(kind: FactType, at: str, **policy: Any) -> None:
+        registration = {
+            "name": "Acme",
+            "country": "DE",
+            "accounts": [{"provider": "stripe", "account": "acct_1"}],
+            "policy": policy,
+        }
+        world.registrar.take(
+            Fact(type=kind, provider="platform", account="bc_9", key="bc_9", occurred_at=at, registration=registration),
+            f"evt_{at}",
+        )
+
+    registered(FactType.BUSINESS_CUSTOMER_UPDATED, "2026-11-20T13:00:00Z", version=2, send_email=True)
+    remembering = world.converger()
+    remembering.take(succeeded(payment_id="pay_0"), "evt_0")
+    registered(FactType.BUSINESS_CUSTOMER_CREATED, "2026-11-20T09:00:00Z", version=1)
+    world.take(succeeded(payer=Payer(name="Ada", email="ap@ada.example")))
+    remembering.revisit("stripe", "acct_1", "pay_1")
+    assert world.sandbox.emails == []
