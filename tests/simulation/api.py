@@ -110,7 +110,7 @@ class SimulatedApi:
             return _error(422)
         if fault == "slow-commit" and request.method in _MUTATIONS:
             pending = self.sandbox.begin(request)
-            self._world.later(self._world.fault_amount, lambda: self._land(pending, request))
+            self._world.later(self._world.fault_amount, lambda: self._land(pending))
             self._world.now += READ_TIMEOUT_S
             self._world.leave(call, fault)
             raise httpx.ReadTimeout("no answer")
@@ -136,11 +136,9 @@ class SimulatedApi:
             self.check_step()
         return answer
 
-    def _land(self, pending: Any, request: Request) -> None:
+    def _land(self, pending: Any) -> None:
         self._world.note("api", "a slow request lands")
         self.sandbox.finish(pending)
-        if request.method == "POST":
-            self.refused.discard(_document_name(request))  # what was refused when it was asked for again is there after all
         self.check_step()
 
     # what must hold of every request
