@@ -57,7 +57,6 @@ SHOWN_AS = {
     "FindByReference": ("message failed", "defect"),
     "KeepIgnoredEvents": ("message failed", "defect"),
     "ReadApiKey": ("message failed", "parameter_unavailable"),
-    "ReadConnections": ("message failed", "secrets_unavailable"),
     "AskForRevisit": ("message failed", "queue_unavailable"),
     "HandOn": ("message failed", "queue_unavailable"),
     "ConsumeOwnQueue": ("visibility not changed", None),
