@@ -119,6 +119,21 @@ class Document:
     tax_clause: str = ""
     tax_evidence: TaxEvidence | None = None
 
+    def step(self, kind: DocumentKind, reason: str) -> Document:
+        """What is done with this document once, after it was issued: of its amount and day, and named by its key."""
+        return Document(
+            key=f"{kind}:{self.key}",
+            kind=kind,
+            subject=self.subject,
+            amount=self.amount,
+            date=self.date,
+            fact=self.fact,
+            reason=reason,
+            payment_id=self.payment_id,
+            refers_to=self.key,
+            issuer=self.issuer,
+        )
+
     def to_json(self) -> dict[str, Any]:
         said = filled_fields(self)
         return {name: value for name, value in said.items() if value is not False}

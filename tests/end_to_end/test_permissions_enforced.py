@@ -57,6 +57,7 @@ SHOWN_AS = {
     "FindByReference": ("message failed", "defect"),
     "KeepIgnoredEvents": ("message failed", "defect"),
     "ReadApiKey": ("message failed", "parameter_unavailable"),
+    "ReadConnections": ("message failed", "secrets_unavailable"),
     "AskForRevisit": ("message failed", "queue_unavailable"),
     "HandOn": ("message failed", "queue_unavailable"),
     "ConsumeOwnQueue": ("visibility not changed", None),
@@ -448,9 +449,17 @@ def _without_all(roles: Roles, statements: list[str]) -> Iterator[set[str]]:
 
 
 def _replace_processes(statement: str, functions: set[str]) -> None:
-    if statement in READ_ONCE:
-        for process in chain.from_iterable(processes_of(pascal(function)) for function in functions):
-            os.kill(process, signal.SIGKILL)
+    """Returns when the old ones are gone: one that dies with a message takes it along for the queue's visibility timeout."""
+    if statement not in READ_ONCE:
+        return
+    killed = _running(functions)
+    for process in killed:
+        os.kill(process, signal.SIGKILL)
+    wait_for("the processes to be gone", lambda: killed.isdisjoint(_running(functions)), seconds=PATIENCE_S)
+
+
+def _running(functions: set[str]) -> set[int]:
+    return {process for function in functions for process in processes_of(pascal(function))}
 
 
 def _prepare(stack: Stack, probes: dict[str, Probe]) -> None:

@@ -5,11 +5,13 @@ A draft has no number and takes no payment. It is the only thing that is ever de
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quittance.documents import Document, DocumentKind
+from quittance.documents import DocumentKind
 
 if TYPE_CHECKING:
+    from quittance.documents import Document
     from quittance.facts import Fact
     from quittance.plan.sheet import Payment, Sheet
 
@@ -39,17 +41,5 @@ def _open_drafts(sheet: Sheet, payment: Payment) -> list[Document]:
 
 
 def _change(sheet: Sheet, draft: Document, kind: DocumentKind, fact: Fact, reason: str) -> None:
-    sheet.add(
-        Document(
-            key=f"{kind}:{draft.key}",
-            kind=kind,
-            subject=draft.subject,
-            amount=draft.amount,
-            date=sheet.customer.local_date(fact.latest_at).isoformat(),
-            fact=fact.identity,
-            reason=reason,
-            payment_id=draft.payment_id,
-            refers_to=draft.key,
-        ),
-        sheet.policy_of(draft),
-    )
+    date = sheet.customer.local_date(fact.latest_at).isoformat()
+    sheet.add(replace(draft.step(kind, reason), fact=fact.identity, date=date), sheet.policy_of(draft))

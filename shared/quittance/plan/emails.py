@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quittance.documents import Document, DocumentKind
+from quittance.documents import DocumentKind
 
 if TYPE_CHECKING:
+    from quittance.documents import Document
     from quittance.plan.sheet import Sheet
 
 _SENT = (DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE)
@@ -21,22 +23,6 @@ def send_documents(sheet: Sheet) -> None:
 
 
 def _send(sheet: Sheet, document: Document) -> None:
-    key = f"{DocumentKind.EMAIL}:{document.key}"
-    if any(known.document.key == key for known in sheet.case.documents):
-        return
-    sheet.add(
-        Document(
-            key=key,
-            kind=DocumentKind.EMAIL,
-            subject=document.subject,
-            amount=document.amount,
-            date=document.date,
-            fact=document.fact,
-            reason="document sent to its payer",
-            payment_id=document.payment_id,
-            refers_to=document.key,
-            payer=document.payer,
-            issuer=document.issuer,
-        ),
-        sheet.policy_of(document),
-    )
+    email = replace(document.step(DocumentKind.EMAIL, "document sent to its payer"), payer=document.payer)
+    if not any(known.document.key == email.key for known in sheet.case.documents):
+        sheet.add(email, sheet.policy_of(document))

@@ -339,20 +339,8 @@ def apply_credits(sheet: Sheet) -> None:
     for note in list(sheet.documents):
         is_unpaid = note.kind is DocumentKind.CREDIT_NOTE and note.subject.startswith("uncaptured:")
         if is_unpaid and not sheet.referring_to(note, DocumentKind.CREDIT_APPLICATION):
-            sheet.add(
-                Document(
-                    key=f"{DocumentKind.CREDIT_APPLICATION}:{note.key}",
-                    kind=DocumentKind.CREDIT_APPLICATION,
-                    subject=note.subject,
-                    amount=note.amount,
-                    date=note.date,
-                    fact=note.fact,
-                    reason="credit applied to the invoice that is not paid",
-                    payment_id=note.payment_id,
-                    refers_to=note.key,
-                ),
-                sheet.policy_of(note),
-            )
+            application = note.step(DocumentKind.CREDIT_APPLICATION, "credit applied to the invoice that is not paid")
+            sheet.add(application, sheet.policy_of(note))
 
 
 def _reason(returned: Returned) -> str:
