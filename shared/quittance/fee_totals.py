@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quittance.documents import DocumentKind, DocumentState
 from quittance.facts import FactType
@@ -43,7 +43,7 @@ class FeeTotal:
 
 
 @dataclass(slots=True)
-class _PaidOut:
+class PaidOut:
     """What the payouts say of one payment, by currency in minor units."""
 
     kept: Counter[str] = field(default_factory=Counter)
@@ -53,13 +53,35 @@ class _PaidOut:
     """Of that, what was charged when something was taken back."""
 
 
-def fee_totals(customer: BusinessCustomer, cases: Iterable[CaseFile]) -> list[FeeTotal]:
-    """All the fees of a business customer, by month and currency. `cases` are all of its cases, payouts and months included."""
-    known = list(cases)
-    paid_out = _paid_out(known)
+class PaidOutLine(NamedTuple):
+    """What one line of a payout says of its payment, in minor units."""
+
+    payment: str
+    currency: str
+    kept: int
+    given_back: int
+    """Of that, what was given back when something was taken back."""
+    of_returns: int
+    """Of that, what was charged when something was taken back."""
+
+
+class PaidOutPayments(Protocol):
+    """What the payouts say, payment by payment."""
+
+    def get(self, payment: str, /) -> PaidOut | None: ...
+
+
+def fee_totals(customer: BusinessCustomer, cases: Iterable[CaseFile], paid_out: PaidOutPayments | None = None) -> list[FeeTotal]:
+    """All the fees of a business customer, by month and currency. `cases` are all of its cases, payouts and months included.
+
+    They are gone through once when `paid_out` is given: what `paid_out_lines` says of all of them.
+    """
+    if paid_out is None:
+        cases = list(cases)
+        paid_out = _paid_out(cases)
     documents: Counter[tuple[str, str]] = Counter()
     kept: Counter[tuple[str, str]] = Counter()
-    for case in known:
+    for case in cases:
         for _, month, amount in _issued(case):
             documents[month, amount.currency] += amount.value
         if case.provider != FEES_PROVIDER:
@@ -68,20 +90,27 @@ def fee_totals(customer: BusinessCustomer, cases: Iterable[CaseFile]) -> list[Fe
     return [FeeTotal(m, Money(documents[m, c], c), Money(kept[m, c], c)) for m, c in sorted({*documents, *kept})]
 
 
-def _paid_out(cases: Iterable[CaseFile]) -> dict[str, _PaidOut]:
-    """Payment -> what all payouts but those that failed say of it."""
-    found: dict[str, _PaidOut] = defaultdict(_PaidOut)
-    for case in cases:
-        failed = {fact.key for fact in case.facts.values() if fact.type is FactType.PAYOUT_FAILED}
-        for fact in case.facts.values():
-            if fact.type is FactType.PAYOUT_PAID and fact.amount is not None and fact.key not in failed:
-                for line in fact.payout_lines:
-                    one, currency = found[line.payment_id], fact.amount.currency
-                    one.kept[currency] += line.fee
-                    if line.net + line.fee <= 0:
-                        one.given_back[currency] += max(0, -line.fee)
-                        one.of_returns[currency] += max(0, line.fee)
+def _paid_out(cases: Iterable[CaseFile]) -> dict[str, PaidOut]:
+    """Payment -> what all payouts say of it."""
+    found: dict[str, PaidOut] = defaultdict(PaidOut)
+    for line in (line for case in cases for line in paid_out_lines(case)):
+        one = found[line.payment]
+        one.kept[line.currency] += line.kept
+        if line.given_back or line.of_returns:
+            one.given_back[line.currency] += line.given_back
+            one.of_returns[line.currency] += line.of_returns
     return found
+
+
+def paid_out_lines(case: CaseFile) -> Iterator[PaidOutLine]:
+    """What the payout of a case says of its payments; nothing if it failed, or is none."""
+    failed = {fact.key for fact in case.facts.values() if fact.type is FactType.PAYOUT_FAILED}
+    for fact in case.facts.values():
+        if fact.type is FactType.PAYOUT_PAID and fact.amount is not None and fact.key not in failed:
+            for line in fact.payout_lines:
+                is_return = line.net + line.fee <= 0
+                given_back, charged = (max(0, -line.fee), max(0, line.fee)) if is_return else (0, 0)
+                yield PaidOutLine(line.payment_id, fact.amount.currency, line.fee, given_back, charged)
 
 
 def _issued(case: CaseFile) -> Iterator[tuple[str, str, Money]]:
@@ -101,7 +130,7 @@ def _month_of(case: CaseFile, invoice: Document) -> str:
     return (invoice.payment_id if case.provider == FEES_PROVIDER else invoice.date)[:_MONTH]
 
 
-def _kept(case: CaseFile, customer: BusinessCustomer, paid_out: dict[str, _PaidOut]) -> Iterator[tuple[str, Money]]:
+def _kept(case: CaseFile, customer: BusinessCustomer, paid_out: PaidOutPayments) -> Iterator[tuple[str, Money]]:
     """What is kept of the payments of a case, each in the months it was charged in and, as far as it was not, in its own."""
     charged: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for payment, month, amount in _issued(case):
@@ -123,7 +152,7 @@ def _arrivals(case: CaseFile) -> dict[str, Fact]:
     return {fact.payment_id or fact.key: fact for fact in reversed(arrived)}
 
 
-def _levels(case: CaseFile, payment: str, paid_out: _PaidOut | None) -> Counter[str]:
+def _levels(case: CaseFile, payment: str, paid_out: PaidOut | None) -> Counter[str]:
     """What is kept of a payment, by currency: what the payouts say, and what they do not show of refunds and disputes."""
     facts = [fact for fact in case.facts.values() if (fact.payment_id or fact.key) == payment]
     failed = {fact.key for fact in facts if fact.type is FactType.REFUND_FAILED}
@@ -138,8 +167,13 @@ def _levels(case: CaseFile, payment: str, paid_out: _PaidOut | None) -> Counter[
 
 
 def _reported(facts: Iterable[Fact]) -> Counter[str]:
-    by_type = {kind: _sum(fact for fact in facts if fact.type is kind) for kind in _ARRIVED}
-    return by_type[FactType.PAYMENT_CAPTURED] or by_type[FactType.PAYMENT_SUCCEEDED]
+    """Each capture has its own fee, and of several reports of one the last total counts."""
+    by_type: dict[FactType, dict[str, Counter[str]]] = {kind: defaultdict(Counter) for kind in _ARRIVED}
+    for fact in facts:
+        if fact.type in _ARRIVED:
+            by_type[fact.type][fact.key] |= _sum([fact])
+    totals = {kind: sum(fees.values(), Counter()) for kind, fees in by_type.items()}
+    return totals[FactType.PAYMENT_CAPTURED] or totals[FactType.PAYMENT_SUCCEEDED]
 
 
 def _of_disputes(facts: Iterable[Fact]) -> Counter[str]:

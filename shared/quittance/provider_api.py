@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from quittance.errors import Park, Retry
+from quittance.providers.payload import without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,16 +53,12 @@ class ProviderApi:
 
 def _object(answer: httpx.Response) -> dict[str, Any]:
     try:
-        document = json.loads(answer.content, parse_float=Decimal, object_pairs_hook=_without_nulls)
+        document = json.loads(answer.content, parse_float=Decimal, object_pairs_hook=without_nulls)
     except ValueError:
         document = None
     if not isinstance(document, dict):
         raise Retry("provider_unreadable_answer")
     return document
-
-
-def _without_nulls(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in members if value is not None}
 
 
 def _asked_delay_s(answer: httpx.Response) -> int | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.customers import BusinessCustomer
 from quittance.documents import DocumentKind, DocumentState, RecordedDocument
-from quittance.facts import Fact, FactType
+from quittance.facts import Fact, FactType, merged
 from quittance.money import Money
 from quittance.plan import Case, Plan, plan
 
@@ -73,6 +73,14 @@ def arrive(facts: Sequence[Fact], customer: BusinessCustomer = CUSTOMER) -> tupl
         again = plan(case, customer)
         assert not again.documents, f"planned again: {[d.key for d in again.documents]}"
     return case, outcome
+
+
+def held(reports: Iterable[Fact]) -> list[Fact]:
+    """The facts as a case holds them: reports of the same one merged, at the place of the first."""
+    known: dict[str, Fact] = {}
+    for report in reports:
+        known[report.identity] = merged(known[report.identity], report) if report.identity in known else report
+    return list(known.values())
 
 
 def balance(case: Case) -> int:

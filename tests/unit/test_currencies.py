@@ -91,7 +91,7 @@ def from_gocardless(value: int, currency: str) -> Fact | None:
     payment = envelope["payments"] | {"amount": value, "currency": currency, "links": {}, "app_fee": None}
     api = Canned("gocardless", {f"payments/{payment['id']}": {"payments": payment}}).api
     (found,) = fetched("gocardless", api, "payments.confirmed", payment["id"])
-    assert bool(found.facts) == (found.ignored != "currency_unknown")
+    assert bool(found.facts) == (found.ignored != "unknown_currency")
     return found.facts[0] if found.facts else None
 
 

@@ -349,37 +349,44 @@ def test_what_makes_no_document_is_ignored_with_its_reason(code: str, success: s
 
 
 @pytest.mark.parametrize("code", ["REFUND_FAILED", "REFUNDED_REVERSED", "CAPTURE_FAILED"])
+@pytest.mark.trap(6)
 def test_success_true_on_a_failure_means_that_the_failure_is_real(code: str) -> None:
     assert one(modification(code, success="true")).type in {FactType.REFUND_FAILED, FactType.PAYMENT_FAILED}
     assert ignored(modification(code, success="false")) == "did_not_happen"
 
 
 @pytest.mark.parametrize("success", [True, False, "True", "1", "", None, 1, [], {}])
+@pytest.mark.trap(7)
 def test_success_is_a_text_and_any_other_is_not_guessed(success: object) -> None:
     assert ignored(item("AUTHORISATION", success=success)) == "unknown_status"
 
 
 @pytest.mark.parametrize(("live", "is_test"), [("true", False), ("false", True), ("False", None), ("", None)])
+@pytest.mark.trap(7)
 def test_live_is_a_text(live: str, is_test: bool | None) -> None:
     assert adyen.translate(delivery(item("AUTHORISATION"), live=live), "default", {}).is_test is is_test
 
 
+@pytest.mark.trap(8)
 def test_all_stages_of_a_dispute_are_facts_of_their_own_under_one_key() -> None:
     codes = ("NOTIFICATION_OF_CHARGEBACK", "CHARGEBACK", "CHARGEBACK_REVERSED", "SECOND_CHARGEBACK")
     identities = [one(modification(code, "DISPUTE")).identity for code in codes]
     assert identities == ["dispute.opened#DISPUTE", "dispute.opened#DISPUTE", "dispute.won#DISPUTE", "dispute.lost#DISPUTE"]
 
 
+@pytest.mark.trap(9)
 def test_cancel_or_refund_with_a_cancel_makes_no_credit_note() -> None:
     cancel = modification("CANCEL_OR_REFUND", additionalData={"modification.action": "cancel"})
     assert ignored(cancel) == "authorization_released"
     assert ignored(modification("CANCEL_OR_REFUND")) == "unknown_status"
 
 
+@pytest.mark.trap(10)
 def test_an_order_that_is_closed_is_no_sale_beside_its_payments() -> None:
     assert ignored(item("ORDER_CLOSED")) == "payments_of_order_report_it"
 
 
+@pytest.mark.trap(11)
 def test_a_provisional_win_can_still_be_lost() -> None:
     world = registered_world()
     world.take(
@@ -514,15 +521,15 @@ def test_a_refused_authorisation_that_is_corrected_is_paid() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"amount": {"currency": "XTS", "value": 1}}, "currency_unknown"),
-        ({"amount": {"currency": "CNH", "value": 1}}, "currency_unknown"),
+        ({"amount": {"currency": "XTS", "value": 1}}, "unknown_currency"),
+        ({"amount": {"currency": "CNH", "value": 1}}, "unknown_currency"),
         ({"amount": {"currency": "EUR", "value": -1}}, "amount_negative"),
         ({"amount": {"currency": "EUR", "value": "10"}}, "amount_not_integer"),
         ({"amount": {"currency": "EUR", "value": 10**16}}, "amount_too_large"),
         ({"amount": {"currency": "CVE", "value": 10**14}}, "amount_too_large"),
         ({"amount": {"currency": "CLP", "value": 1050}}, "amount_not_expressible"),
         ({"amount": {"currency": "EUR", "value": 0}}, "zero_amount"),
-        ({"amount": None}, "currency_unknown"),
+        ({"amount": None}, "unknown_currency"),
         ({"amount": 10}, "unreadable_body"),
         ({"eventDate": "yesterday"}, "unreadable_body"),
         ({"eventDate": None}, "unreadable_body"),
@@ -700,7 +707,7 @@ def test_money_that_leaves_for_a_bank_is_a_payout(status: str, kind: FactType) -
         ({"category": "internal"}, "not_a_payout"),
         ({"category": "platformPayment"}, "not_a_payout"),
         ({"type": "bankDirectDebit"}, "not_a_payout"),
-        ({"amount": {"value": 1, "currency": "XTS"}}, "currency_unknown"),
+        ({"amount": {"value": 1, "currency": "XTS"}}, "unknown_currency"),
         ({"amount": {"value": -1, "currency": "EUR"}}, "amount_negative"),
     ],
 )
@@ -718,11 +725,41 @@ def test_any_other_transfer_is_none(more: dict[str, Any], reason: str) -> None:
         ("balancePlatform.outgoingTransfer.updated", "unknown_version"),
         ("balancePlatform.balanceAccountSweep.updated", "no_new_fact"),
         ("balancePlatform.surprise.created", "unknown_event_type"),
-        ("merchant.created", "unknown_event_type"),
+        ("balancePlatform.balanceAccount.balance.updated", "no_new_fact"),
+        ("balancePlatform.authorisation.relayed", "not_a_sale"),
+        ("merchant.created", "no_new_fact"),
+        ("recurring.token.created", "no_new_fact"),
+        ("surprise.created", "unknown_event_type"),
     ],
 )
 def test_any_other_webhook_of_a_platform_is_ignored(event_type: str, reason: str) -> None:
     assert (transfer(event_type).facts, transfer(event_type).ignored) == ((), reason)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "reason"),
+    [("ACCOUNT_HOLDER_PAYOUT", "unknown_version"), ("ACCOUNT_UPDATED", "no_new_fact"), ("SURPRISE", "unknown_event_type")],
+)
+def test_a_platform_of_the_first_generation_is_acknowledged_and_only_its_money_is_alarmed(event_type: str, reason: str) -> None:
+    body = {"eventType": event_type, "eventDate": "2026-11-20T01:00:00+01:00", "live": False, "content": {"accountCode": "AC1"}}
+    found = adyen.translate(json.dumps(body).encode(), "default", {})
+    assert (found.facts, found.ignored, found.event_type) == ((), reason, event_type)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "meaning"),
+    [
+        ("PREARBITRATION_OPEN", "Pending", "dispute_open"),
+        ("PREARBITRATION_OPEN", "Lost", "dispute.lost"),
+        ("PREARBITRATION_ACCEPTED", "Lost", "dispute.lost"),
+        ("PREARBITRATION_ACCEPTED", "", "unknown_outcome"),
+        ("PREARBITRATION_DECLINED", "", "dispute_open"),
+        ("SCHEME_ARBITRATION", "", "dispute_open"),
+    ],
+)
+def test_who_gave_in_before_arbitration_is_not_guessed(code: str, status: str, meaning: str) -> None:
+    found = translation(modification(code, additionalData={"disputeStatus": status}))
+    assert meaning in {found.ignored, *(str(fact.type) for fact in found.facts)}
 
 
 def test_a_platform_webhook_has_a_key_and_says_whether_it_is_a_test() -> None:

@@ -134,13 +134,15 @@ def test_an_event_names_what_to_look_at(kind: str, name: str) -> None:
         ("teleports.paid", "unknown_event_type"),
     ],
 )
+@pytest.mark.trap(15)
 def test_what_makes_no_fact_says_why(kind: str, reason: str) -> None:
-    """Trap 15: what is only settled books nothing by itself."""
+    """What is only settled books nothing by itself."""
     found = translation(event(kind))
     assert (found.ignored, found.fetch) == (reason, ())
 
 
-def test_trap_16_nothing_is_booked_from_an_event() -> None:
+@pytest.mark.trap(16)
+def test_nothing_is_booked_from_an_event() -> None:
     for file in EVENTS.glob("*.json"):
         assert gocardless.translate(file.read_bytes(), "default", {}).facts == ()
 
@@ -275,6 +277,7 @@ def test_a_fact_is_the_same_whether_it_was_looked_up_or_came_by_itself() -> None
     assert conflicting_fields(looked_up, by_itself) == ()
 
 
+@pytest.mark.trap(16)
 def test_the_payment_carries_who_paid_what_for_and_the_platforms_fee() -> None:
     (paid,) = told_of("payments.confirmed")[0].facts
     assert paid.payer == Payer(
@@ -340,7 +343,13 @@ def test_the_version_of_the_api_is_named() -> None:
     }
 
 
-@pytest.mark.parametrize("status", ["confirmed", "paid_out", "submitted", "teleported"])
+def test_a_status_that_gocardless_does_not_have_is_not_guessed() -> None:
+    canned = Canned("gocardless", {"payments/PM1": payment("teleported")})
+    (found,) = fetched("gocardless", canned.api, "payments.confirmed", "PM1")
+    assert (found.facts, found.ignored, found.is_not_understood) == ((), "unknown_status", True)
+
+
+@pytest.mark.parametrize("status", ["confirmed", "paid_out", "submitted"])
 def test_an_event_whose_object_says_nothing_else_is_not_looked_into(status: str) -> None:
     canned = Canned("gocardless", {"payments/PM1": payment(status)})
     (found,) = fetched("gocardless", canned.api, "payments.confirmed", "PM1")
@@ -349,7 +358,8 @@ def test_an_event_whose_object_says_nothing_else_is_not_looked_into(status: str)
 
 
 @pytest.mark.parametrize("action", ["failed", "cancelled", "customer_approval_denied"])
-def test_trap_15_a_failure_reverses_whatever_came_before(action: str) -> None:
+@pytest.mark.trap(15)
+def test_a_failure_reverses_whatever_came_before(action: str) -> None:
     (failed,) = facts(f"payments.{action}", {"payments/PM1": payment(action)})
     assert said(failed) == ("payment.failed", "PM1", "1000 GBP", TOLD.occurred_at)
     assert failed.reason == action
@@ -395,7 +405,8 @@ def test_a_refund_is_known_by_its_own_amount_and_the_payment_it_belongs_to(actio
     assert (said(fact), fact.payment_id) == ((kind, "RF1", "300 GBP", TOLD.occurred_at), "PM1")
 
 
-def test_trap_5_a_refund_that_was_paid_and_came_back_is_both() -> None:
+@pytest.mark.trap(5)
+def test_a_refund_that_was_paid_and_came_back_is_both() -> None:
     answers = {"refunds/RF1": refund("bounced"), "events": history("bounced", "2026-11-28T08:00:00Z", resource="refunds")}
     assert [fact.type for fact in facts("refunds.paid", answers, "RF1")] == ["refund.succeeded", "refund.failed"]
 
@@ -411,7 +422,7 @@ def test_a_currency_that_gocardless_does_not_collect_is_not_guessed(currency: An
         with pytest.raises(Reject):
             look("payments.confirmed", {"payments/PM1": payment(currency=currency)})
     else:
-        assert look("payments.confirmed", {"payments/PM1": payment(currency=currency)})[0].ignored == "currency_unknown"
+        assert look("payments.confirmed", {"payments/PM1": payment(currency=currency)})[0].ignored == "unknown_currency"
 
 
 @pytest.mark.parametrize("amount", ["1000", 10.5, -1, None, True])

@@ -64,7 +64,9 @@ def test_without_a_secret_nothing_is_proven() -> None:
     assert refusal(BODY, official(BODY, ""), secrets=("",)) == "signature_mismatch"
 
 
-@pytest.mark.parametrize("body", [BODY, b" " + BODY, b"[]", b"", b'{"a":"&id=tr_1"}', b"id=tr_1\n&{", b"id"])
+@pytest.mark.parametrize(
+    "body", [BODY, b" " + BODY, b"[]", b"", b'{"a":"&id=tr_1"}', b"id=tr_1\n&{", b"id", b"id=..", b"id=TR_1"]
+)
 def test_only_a_classic_delivery_may_come_unsigned(body: bytes) -> None:
     """The official validator only answers `False` where there is no signature."""
     assert refusal(body) == "signature_missing"
@@ -95,7 +97,7 @@ def translation(body: dict[str, Any] | bytes) -> Translation:
         ("po_1", "payout", None),
         ("re_1", None, "no_new_fact"),
         ("sub_1", None, "no_new_fact"),
-        ("xyz_1", None, "unknown_object"),
+        ("xyz_1", None, "names_no_object"),
     ],
 )
 def test_a_classic_delivery_only_names_an_object(named: str, kind: str | None, reason: str | None) -> None:
@@ -179,7 +181,8 @@ def test_an_event_about_a_payment_that_names_none_is_kept(entity: str) -> None:
     assert translation(event("payment.paid", entity)).ignored == "names_no_object"
 
 
-def test_trap_14_where_the_snapshot_is_of_another_object_both_are_looked_at() -> None:
+@pytest.mark.trap(14)
+def test_where_the_snapshot_is_of_another_object_both_are_looked_at() -> None:
     found = translation(event("payment.paid", "tr_1", embedded={"id": "tr_2", "amount": {"value": "9.99", "currency": "EUR"}}))
     assert [reference.id for reference in found.fetch] == ["tr_1", "tr_2"]
     assert found.facts == ()
@@ -260,7 +263,8 @@ def test_an_order_is_booked_by_its_payments_and_not_itself() -> None:
     assert facts_of("ord_8Quay07", "order") == facts_of("tr_8Hb1Bread07")
 
 
-def test_trap_12_telling_everything_again_changes_nothing() -> None:
+@pytest.mark.trap(12)
+def test_telling_everything_again_changes_nothing() -> None:
     """Also when the refund was only being processed at the first look, and whatever the time of each call."""
     before = payment(_embedded={"refunds": [part("re_1", "processing")]})
     after = payment(_embedded={"refunds": [part("re_1", "refunded")]})
@@ -273,7 +277,8 @@ def test_trap_12_telling_everything_again_changes_nothing() -> None:
     assert merged(first[0], second[0]) == first[0]
 
 
-def test_trap_13_both_kinds_of_webhook_lead_to_the_same_facts() -> None:
+@pytest.mark.trap(13)
+def test_both_kinds_of_webhook_lead_to_the_same_facts() -> None:
     classic, event_ = (mollie.translate(body, "default", {}).fetch for body in (CLASSIC, BODY))
     assert classic == event_
 
@@ -317,9 +322,17 @@ def test_everything_related_is_asked_for_in_one_request() -> None:
     assert canned.asked == ["payments/tr_1?embed=captures%2Cchargebacks%2Crefunds"]
 
 
-@pytest.mark.parametrize("status", ["queued", "pending", "processing", None, "teleported"])
+@pytest.mark.parametrize("status", ["queued", "pending", "processing", None])
 def test_a_refund_that_has_not_arrived_is_no_fact(status: str | None) -> None:
     assert [fact.type for fact in facts(payment(_embedded={"refunds": [part("re_1", status)]}))] == ["payment.succeeded"]
+
+
+@pytest.mark.parametrize("name", ["refunds", "captures"])
+def test_a_part_in_a_state_that_nobody_knows_is_told_beside_what_is_known(name: str) -> None:
+    answer = payment(_embedded={name: [part("x_1", "teleported")]})
+    known, unknown = fetched("mollie", Canned("mollie", {"payments/tr_1": answer}).api, "payment", "tr_1")
+    assert [fact.type for fact in known.facts] == ["payment.succeeded"]
+    assert (unknown.facts, unknown.ignored, unknown.is_not_understood) == ((), "unknown_status", True)
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled"])
@@ -330,7 +343,8 @@ def test_a_refund_that_failed_has_failed_since_we_were_told(status: str) -> None
     assert failed.occurred_at == "2026-11-17T08:00:00Z"
 
 
-def test_trap_32_a_chargeback_is_in_the_currency_of_the_payment() -> None:
+@pytest.mark.trap(32)
+def test_a_chargeback_is_in_the_currency_of_the_payment() -> None:
     chargeback = part("chb_1", None, settlementAmount=amount("-35.07")) | {"amount": amount("43.38", "USD")}
     _, opened, lost = facts(payment(amount=amount("43.38", "USD"), _embedded={"chargebacks": [chargeback]}))
     assert (opened.type, lost.type) == (FactType.DISPUTE_OPENED, FactType.DISPUTE_LOST)
@@ -370,7 +384,7 @@ def test_a_capture_of_everything_may_leave_out_its_amount() -> None:
     whole = part("cpt_1", "succeeded") | {"amount": None}
     (captured,) = facts(payment(_embedded={"captures": [whole]}))
     assert said(captured)[:3] == ("payment.captured", "cpt_1", "1000 EUR")
-    assert look(payment(_embedded={"captures": [whole, part("cpt_2", "succeeded")]})).ignored == "currency_unknown"
+    assert look(payment(_embedded={"captures": [whole, part("cpt_2", "succeeded")]})).ignored == "unknown_currency"
 
 
 def test_the_platforms_fee_goes_with_the_payment_or_its_first_capture() -> None:
@@ -399,8 +413,8 @@ def test_a_renewal_names_its_payment_which_awaits_it() -> None:
     [
         ({"amount": amount("0.00")}, "zero_amount"),
         ({"status": "teleported"}, "unknown_status"),
-        ({"amount": amount("10.00", "XXX")}, "currency_unknown"),
-        ({"amount": None}, "currency_unknown"),
+        ({"amount": amount("10.00", "XXX")}, "unknown_currency"),
+        ({"amount": None}, "unknown_currency"),
     ],
 )
 def test_what_is_not_understood_is_kept_with_the_reason(changes: dict[str, Any], reason: str) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from quittance.errors import Reject
-from quittance.facts import FactType, Item, Payer, PayoutLine
+from quittance.facts import FactType, Item, Payer, PayoutAdjustment, PayoutLine
 from quittance.money import Money
 from quittance.policy import Policy
 from quittance.providers import SIGNATURE_CODES, platform
@@ -206,6 +206,32 @@ def test_a_payout_lists_what_each_payment_contributed() -> None:
     assert fact.payout_lines == (PayoutLine(payment_id="pay_1", gross=100, fee=-5, net=105),)
     (fact,) = translated(SAMPLES["payout.paid"]).facts
     assert fact.payout_lines == (PayoutLine(payment_id="pay_1001", gross=12345, fee=210, net=12135),)
+
+
+def test_a_payout_lists_what_else_it_holds() -> None:
+    euros = {"value": 40, "currency": "eur"}
+    listed = {
+        "refunds": [{"refund_id": "re_1", "payment_id": "pay_1", "amount": euros}],
+        "disputes": [{"dispute_id": "dp_1", "payment_id": "pay_1", "amount": 100, "fee": 15}, {"id": "dp_2", "amount": -7}],
+        "other": [{"kind": "reserve", "id": "r_1", "amount": -20}, {"amount": 3}],
+    }
+    (fact,) = translated(sample("payout.paid", **listed)).facts
+    assert fact.payout_adjustments == (
+        PayoutAdjustment(kind="refund", id="re_1", payment_id="pay_1", gross=-40, fee=0, net=-40),
+        PayoutAdjustment(kind="dispute", id="dp_1", payment_id="pay_1", gross=-100, fee=15, net=-115),
+        PayoutAdjustment(kind="dispute", id="dp_2", payment_id=None, gross=7, fee=0, net=7),
+        PayoutAdjustment(kind="reserve", id="r_1", payment_id=None, gross=-20, fee=0, net=-20),
+        PayoutAdjustment(kind="other", id="other", payment_id=None, gross=3, fee=0, net=3),
+    )
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["re_1", None, {}, {"amount": 1.5}, {"amount": True}, {"amount": {"value": 1, "currency": "USD"}}, {"amount": 10**15}],
+)
+def test_what_a_payout_says_too_little_of_is_not_lost(entry: object) -> None:
+    (fact,) = translated(sample("payout.paid", refunds=[entry])).facts
+    assert fact.payout_adjustments == (PayoutAdjustment(kind="unknown", id="refunds[0]", gross=0, fee=0, net=0),)
 
 
 def test_a_registration_keeps_what_is_known_of_the_business_customer() -> None:

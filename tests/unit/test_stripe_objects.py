@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from quittance.errors import Park, Reject, Retry
 from quittance.facts import Fact, FactType, PayoutAdjustment, PayoutLine, fact_from_json
 from quittance.money import Money
 from quittance.providers import FetchedFor, Reference, Translation, stripe
+from quittance.providers.payload import json_object
 from quittance.providers.stripe import objects
 from tests.unit.stripe_payloads import charge, dispute, event, intent, invoice, payout, refund, session, translation
 
@@ -37,8 +39,7 @@ class Stripe:
             answer = answer(dict(params or {}))
         if answer is None:
             raise Park("object_not_found")
-        found: dict[str, Any] = answer
-        return found
+        return json_object(json.dumps(answer).encode())  # an API gives no members that are null
 
 
 def told(kind: str, account: str = "acct_1") -> FetchedFor:
@@ -77,7 +78,7 @@ def test_an_object_is_asked_for_with_what_its_document_needs() -> None:
     api = Stripe({"v1/payment_intents/pi_1": intent(status="succeeded"), "v1/invoices/in_1": invoice(status="paid")})
     fetched(api, Reference("payment_intent", "pi_1"), "v1.payment_intent.succeeded")
     fetched(api, Reference("invoice", "in_1"), "v1.invoice.paid")
-    assert api.asked[0] == ("v1/payment_intents/pi_1", {"expand[0]": "latest_charge"})
+    assert api.asked[0] == ("v1/payment_intents/pi_1", {"expand[0]": "latest_charge.balance_transaction"})
     assert api.asked[-1] == ("v1/invoices/in_1", {"expand[0]": "payments"})
 
 
@@ -111,6 +112,10 @@ SAME: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "charge": ("charge.succeeded", charge(payment_intent=None)),
     "charge captured": ("charge.captured", charge()),
+    "charge whose fee was booked": (
+        "charge.updated",
+        charge(application_fee_amount=100, balance_transaction={"id": "txn_1", "created": 1795168700, "fee_details": []}),
+    ),
     "charge failed": ("charge.failed", charge(status="failed", failure_code="card_declined")),
     "invoice": ("invoice.paid", invoice(status="paid", payments={"data": [LINK]})),
     "invoice failed": ("invoice.payment_failed", invoice(status="open", amount_remaining=5000)),
@@ -316,6 +321,19 @@ def test_what_is_no_payment_is_not_lost() -> None:
     assert fact_from_json(fact.to_json()) == fact
 
 
+def test_an_adjustment_is_called_as_in_stripes_reports() -> None:
+    taken = moved(2, "adjustment", -5000, 1500, fee_details=[], source=dispute("lost"), reporting_category="dispute")
+    fact, _ = told_of(paid_out(THE_PAYOUT, taken))
+    assert [one.kind for one in fact.payout_adjustments] == ["dispute"]
+
+
+def test_what_was_never_captured_is_no_part_of_the_payment() -> None:
+    released = moved(1, "refund", -400, 0, fee_details=[], reporting_category="partial_capture_reversal")
+    fact, _ = told_of(paid_out(THE_PAYOUT, moved(1), released))
+    assert fact.payout_lines == (PayoutLine(payment_id="pi_1", gross=600, fee=15, net=555),)
+    assert fact.payout_adjustments == ()
+
+
 def test_amounts_are_in_the_minor_units_of_iso_4217() -> None:
     isk = {"currency": "isk", "fee_details": []}
     fact, _ = told_of(paid_out(moved(1, "charge", 500, 100, **isk), moved(2, "refund", -300, 0, **isk), currency="isk"))
@@ -336,6 +354,7 @@ def test_a_large_payout_is_read_in_shares_that_each_stand_alone() -> None:
     assert [share.key for share in shares] == ["po_1", "po_1/txn_199", "po_1/txn_399"]
     assert [line.payment_id for share in shares for line in share.payout_lines] == [f"pi_{n}" for n in range(1, 451)]
     assert len({share.identity for share in shares}) == 3
+    assert {share.case_ids for share in shares} == {("po_1",)}
 
 
 @pytest.mark.parametrize("optional", [True, False])

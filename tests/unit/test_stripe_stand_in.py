@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quittance.errors import Park
-from quittance.facts import Fact, FactType, merged
+from quittance.facts import FactType
 from quittance.money import Money
 from quittance.providers import FetchedFor, Translation, stripe
-from tests.unit.stories import arrive, balance, received
+from quittance.providers.payload import json_object
+from tests.unit.stories import arrive, balance, held, received
 from tools.provider_apis.stand_in import STAND_INS, answered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 EVENTS = Path(__file__).parents[2] / "events" / "stripe"
 STAND_IN = STAND_INS["stripe"](EVENTS)
@@ -31,8 +31,7 @@ class Api:
         answer = answered(STAND_IN, "sk_local", path, dict(params or {}), headers)
         if answer.status != 200:
             raise Park("object_not_found", str(answer.status))
-        found: dict[str, Any] = json.loads(answer.body)
-        return found
+        return json_object(answer.body)
 
 
 def fetched(file: str) -> tuple[Translation, Translation]:
@@ -45,6 +44,7 @@ def fetched(file: str) -> tuple[Translation, Translation]:
     return told, found
 
 
+@pytest.mark.trap(29)
 def test_a_thin_event_ends_in_its_payment() -> None:
     _, found = fetched("thin.v1.payment_intent.succeeded")
     snapshot = stripe.translate((EVENTS / "payment_intent.succeeded.json").read_bytes(), "default", {})
@@ -57,21 +57,14 @@ def test_a_renewal_of_basil_gets_to_know_its_payment() -> None:
     assert [fact.payment_id for fact in found.facts] == ["pi_3Harbour0007", "pi_3Harbour0007"]
 
 
+@pytest.mark.trap(1)
 def test_a_renewal_of_basil_ends_in_one_invoice_in_every_order() -> None:
     told, found = fetched("invoice.paid.renewal-basil")
     paid = stripe.translate((EVENTS / "payment_intent.succeeded.renewal-basil.json").read_bytes(), "default", {})
     for order in permutations([*told.facts, *found.facts, *paid.facts]):
-        case, end = arrive(_reported(order))
+        case, end = arrive(held(order))
         assert (balance(case), received(case)) == (1900, 1900)
         assert end.waiting == ()
-
-
-def _reported(order: Iterable[Fact]) -> list[Fact]:
-    """The facts as a case holds them: reports of the same one merged, at the place of the first."""
-    held: dict[str, Fact] = {}
-    for fact in order:
-        held[fact.identity] = merged(held[fact.identity], fact) if fact.identity in held else fact
-    return list(held.values())
 
 
 def test_a_payout_gets_to_know_what_it_holds() -> None:
@@ -85,6 +78,18 @@ def test_a_payout_gets_to_know_what_it_holds() -> None:
     ]
     of_payments, of_others = sum(one.net for one in fact.payout_lines), sum(one.net for one in fact.payout_adjustments)
     assert fact.amount == Money(of_payments + of_others, "EUR")
+
+
+@pytest.mark.trap(28)
+def test_a_fee_that_is_booked_later_is_looked_up_and_belongs_to_the_same_payment() -> None:
+    told, found = fetched("charge.updated.fee-booked")
+    paid = stripe.translate((EVENTS / "payment_intent.succeeded.connect.json").read_bytes(), "default", {})
+    assert told.facts == ()
+    assert [fact.identity for fact in found.facts] == [fact.identity for fact in paid.facts]
+    for reports in permutations([*paid.facts, *found.facts]):
+        (fact,) = held(reports)
+        assert (fact.fee, fact.amount) == (Money(195, "EUR"), Money(6500, "EUR"))
+        assert (fact.occurred_at, fact.latest_at) == (paid.facts[0].occurred_at, paid.facts[0].occurred_at)
 
 
 @pytest.mark.parametrize("path", ["v1/charges/ch_unknown", "v1/customers/cus_1"])

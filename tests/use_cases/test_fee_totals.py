@@ -79,6 +79,7 @@ def test_a_dispute_fee_is_counted_once_however_often_it_is_told(reports: list[An
     assert closed(world) == {"2026-11 EUR": "17.10 - 17.10 = 0.00"}
 
 
+@pytest.mark.trap(26)
 def test_a_payout_that_failed_and_came_again_keeps_its_fees_once() -> None:
     world = FeeWorld()
     world.take(charged(), *payout(pay_1=(10000, 200)))

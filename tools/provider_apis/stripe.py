@@ -14,7 +14,7 @@ _BALANCE_TRANSACTIONS = "balance_transactions"
 
 
 class Stripe:
-    """Answers from the latest snapshot of each object in the sample deliveries, and from the lists in `objects/`."""
+    """Answers from the latest snapshot of each object in the sample deliveries, and from the objects and lists in `objects/`."""
 
     def __init__(self, samples: Path) -> None:
         """`samples` is the folder of Stripe's sample deliveries."""
@@ -22,11 +22,16 @@ class Stripe:
         events = [json.loads(file.read_bytes()) for file in sorted(samples.glob("*.json"))]
         for event in sorted((event for event in events if "data" in event), key=lambda event: int(event["created"])):
             found = event["data"]["object"]
-            self._objects[f"{_collection(found['object'])}/{found['id']}"] = found
+            self._keep(found)
+        for file in (samples / "objects").glob("charge.*.json"):
+            self._keep(json.loads(file.read_bytes()))
         self._paid_out: dict[str, list[dict[str, Any]]] = {
             file.stem.partition(".")[2]: json.loads(file.read_bytes())
             for file in sorted((samples / "objects").glob(f"{_BALANCE_TRANSACTIONS}.*.json"))
         }
+
+    def _keep(self, found: dict[str, Any]) -> None:
+        self._objects[f"{_collection(found['object'])}/{found['id']}"] = found
 
     def refusal(self, headers: Mapping[str, str]) -> int | None:
         """A request must say which version of the API it means."""

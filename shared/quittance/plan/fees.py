@@ -60,9 +60,7 @@ def _kept(sheet: Sheet, payment: Payment) -> Counter[str]:
 
 def _charged(payment: Payment) -> Counter[str]:
     """What the payouts kept, once they hold the whole payment; until then at least what its own reports say."""
-    reported = _sum(fact.fee for fact in payment.captures)
-    if not reported and payment.succeeded:
-        reported = _sum([payment.succeeded.fee])
+    reported = _each_once(payment.captures) or _each_once([payment.succeeded] if payment.succeeded else [])
     settled = list(_settled(payment))
     if not settled:
         return reported
@@ -109,13 +107,22 @@ def _reversed(settlement: Fact) -> Money | None:
 def _kept_of_returns(sheet: Sheet, payment: Payment) -> Counter[str]:
     """Of each currency, the minor units that should stand charged for disputes and other returns."""
     won = {fact.key: _sum([fact.fee]) for fact in _of(sheet, payment, FactType.DISPUTE_WON)}
-    named: dict[str, Counter[str]] = {}
-    for fact in _of(sheet, payment, FactType.DISPUTE_OPENED, FactType.DISPUTE_LOST):
-        named[fact.key] = named.get(fact.key, Counter()) | _sum([fact.fee])
     reported: Counter[str] = Counter()
-    for key, fees in named.items():
+    for key, fees in _by_key(_of(sheet, payment, FactType.DISPUTE_OPENED, FactType.DISPUTE_LOST)).items():
         reported += fees - won.get(key, Counter())
     return reported | _sum(fact.fee for fact in _returns(payment) if fact.fee and fact.fee.value > 0)
+
+
+def _each_once(reports: Iterable[Fact]) -> Counter[str]:
+    return sum(_by_key(reports).values(), Counter())
+
+
+def _by_key(reports: Iterable[Fact]) -> dict[str, Counter[str]]:
+    """The fees of what has one key, each told by any of its reports: a running total tells all of them so far."""
+    named: dict[str, Counter[str]] = {}
+    for fact in reports:
+        named[fact.key] = named.get(fact.key, Counter()) | _sum([fact.fee])
+    return named
 
 
 def _sum(amounts: Iterable[Money | None]) -> Counter[str]:

@@ -41,6 +41,9 @@ SIGNATURE_CODES = frozenset(
 
 PROVIDER_UNKNOWN = "provider_unknown"
 
+_NOT_UNDERSTOOD = ("unknown_", "unreadable_", "amount_")
+"""How the reasons begin that say: somebody must look at this. The last two are codes of `Reject`, where that was not raised."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -72,6 +75,14 @@ class Translation:
     """When that happened which the delivery tells of, RFC 3339 in UTC. Needed where something is to be fetched for its sake."""
     parts: tuple[Translation, ...] = ()
     """The events of a delivery that holds several, each for itself. Their facts and what they fetch are this one's too."""
+
+    @property
+    def is_not_understood(self) -> bool:
+        """Whether it may state a fact that was not read. Everything else that is ignored is known to make no document.
+
+        It is of a type, a status, a version or a currency that the provider's module does not know, or cannot be read.
+        """
+        return (self.ignored or "").startswith(_NOT_UNDERSTOOD)
 
     @property
     def events(self) -> tuple[Translation, ...]:
@@ -183,3 +194,8 @@ def fetching_provider(name: str) -> FetchingProvider:
 def provider_names() -> tuple[str, ...]:
     """Every provider that has a route."""
     return tuple(_MODULES)
+
+
+def provider_modules() -> dict[str, str]:
+    """Every provider that has a route, with the name of its module."""
+    return dict(_MODULES)

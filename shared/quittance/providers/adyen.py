@@ -14,14 +14,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quittance.errors import Reject, Retry
-from quittance.facts import Fact, FactType, Payer
+from quittance.facts import Fact, FactType
 from quittance.providers import SIGNATURE_MISMATCH, SIGNATURE_MISSING, Acknowledgement, Translation, together
-from quittance.providers.fields import Ignored, code, country, identifier, instant, member, money, required, text
+from quittance.providers.fields import (
+    Ignored,
+    code,
+    country,
+    facts_or_any_reason,
+    identifier,
+    instant,
+    member,
+    money,
+    payer_of,
+    reason_for,
+    required,
+    text,
+)
 from quittance.providers.payload import ID_BYTES_MAX, UNREADABLE_BODY, any_equal, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from quittance.facts import Payer
     from quittance.money import Money
 
 PROVIDER = "adyen"
@@ -182,9 +196,8 @@ def _of_item(fields: dict[str, Any], connection: str, settings: Mapping[str, Any
     event_code, reference = required(fields, "eventCode"), required(fields, "pspReference")
     account = identifier(fields, "merchantAccountCode") or f"connection:{connection}"
     captured_by_hand = _captured_by_hand(settings, account)
-    facts: tuple[Fact, ...] = ()
-    ignored = None
-    try:
+
+    def facts_of_item() -> Iterable[Fact]:
         item = _Item(
             code=event_code,
             reference=reference,
@@ -195,11 +208,9 @@ def _of_item(fields: dict[str, Any], connection: str, settings: Mapping[str, Any
             extra=member(fields, "additionalData"),
             captured_by_hand=captured_by_hand,
         )
-        facts = tuple(_facts(item))
-    except Ignored as reason:
-        ignored = str(reason)
-    except Reject as unreadable:
-        ignored = unreadable.code
+        return _facts(item)
+
+    facts, ignored = facts_or_any_reason(facts_of_item)
     # There is no event id. A correction of an event has another time than the event.
     event_id = _bounded(":".join((reference, event_code, *(_said(fields, name) for name in ("success", "eventDate")))))
     return Translation(event_id=event_id, event_type=event_code, account=account, facts=facts, ignored=ignored, is_test=is_test)
@@ -342,6 +353,13 @@ def _dispute_information(item: _Item) -> Iterator[Fact]:
     yield _dispute(item, outcome)
 
 
+def _dispute_accepted(item: _Item) -> Iterator[Fact]:
+    """Somebody accepted the case; who gave in by that, only the status says."""
+    if not (outcome := _outcome(item)):
+        raise Ignored("unknown_outcome")
+    yield _dispute(item, outcome)
+
+
 def _outcome(item: _Item) -> FactType | None:
     """What the dispute's status says, which is nearer to the truth than the name of the stage that it is in."""
     return {"won": FactType.DISPUTE_WON, "lost": FactType.DISPUTE_LOST}.get(_dispute_status(item))
@@ -389,6 +407,10 @@ _ROWS: dict[str, Callable[[_Item], Iterable[Fact]]] = {
     "PREARBITRATION_LOST": _dispute_lost,
     "SCHEME_ARBITRATION_LOST": _dispute_lost,
     "DISPUTE_DEFENSE_PERIOD_ENDED": _defense_period_ended,
+    "PREARBITRATION_OPEN": _dispute_information,
+    "PREARBITRATION_ACCEPTED": _dispute_accepted,
+    "PREARBITRATION_DECLINED": _dispute_information,
+    "SCHEME_ARBITRATION": _dispute_information,
     "INFORMATION_SUPPLIED": _dispute_information,
     "ISSUER_COMMENTS": _dispute_information,
 }
@@ -420,6 +442,8 @@ _REASONS = {
     "PAIDOUT_REVERSED": "not_a_sale",
     "DONATION": "not_a_sale",
     "REPORT_AVAILABLE": "report_not_read",
+    "ACH_NOTIFICATION_OF_CHANGE": "no_new_fact",
+    "DIRECT_DEBIT_NOTICE_OF_CHANGE_NOTIFICATION": "no_new_fact",
     "NOTIFICATIONTEST": "no_new_fact",
 }
 """Why what makes no fact makes none."""
@@ -429,21 +453,18 @@ _REASONS = {
 
 
 def _of_platform(raw: bytes, body: dict[str, Any], connection: str) -> Translation:
-    """Webhooks of balance platforms, and any other in their shape: a type, the environment, and data."""
-    event_type, data = required(body, "type"), member(body, "data")
-    if not data:
+    """Webhooks of balance platforms, and any other in their shape: a type, the environment, and data.
+
+    Those of platforms of the first generation have an `eventType` and `content`.
+    """
+    event_type = identifier(body, "type") or identifier(body, "eventType")
+    data = member(body, "data") or member(body, "content")
+    if not event_type or not data:
         raise Reject(UNREADABLE_BODY, "not a delivery of Adyen")
     holder, balance_account = (_said(_inner(data, name), "id") for name in ("accountHolder", "balanceAccount"))
     account = holder or balance_account or _said(data, "balancePlatform")
     account = account if 0 < len(account.encode()) <= ID_BYTES_MAX else f"connection:{connection}"
-    facts: tuple[Fact, ...] = ()
-    ignored = None
-    try:
-        facts = (_transfer(event_type, body, data, account),)
-    except Ignored as reason:
-        ignored = str(reason)
-    except Reject as unreadable:
-        ignored = unreadable.code
+    facts, ignored = facts_or_any_reason(lambda: [_transfer(event_type, body, data, account)])
     return Translation(
         event_id=_platform_event_id(raw, event_type, body, data),
         event_type=event_type,
@@ -464,13 +485,15 @@ def _platform_event_id(raw: bytes, event_type: str, body: dict[str, Any], data: 
 
 
 _TRANSFERS = frozenset({"balancePlatform.transfer.created", "balancePlatform.transfer.updated"})
-_NOT_PAID_OUT = frozenset({"failed", "returned", "refused", "error", "cancelled", "rejected"})
-_ON_ITS_WAY = frozenset({"received", "authorised", "pending", "pendingApproval", "approvalPending", "pendingExecution"})
+_NOT_PAID_OUT = frozenset({"failed", "returned", "refused", "error", "cancelled", "rejected", "expired", "reversed"})
+_ON_ITS_WAY = frozenset(
+    {"received", "authorised", "bookingPending", "pending", "pendingApproval", "approvalPending", "pendingExecution"}
+)
 
 
 def _transfer(event_type: str, body: dict[str, Any], data: dict[str, Any], account: str) -> Fact:
     if event_type not in _TRANSFERS:
-        raise Ignored(_PLATFORM_REASONS.get(event_type.rpartition(".")[0], "unknown_event_type"))
+        raise Ignored(reason_for(event_type, {}, _PLATFORM_FAMILIES))
     is_debit = "DirectDebit" in (text(data, "type") or "")
     if (text(data, "category"), text(data, "direction")) != ("bank", "outgoing") or is_debit:
         raise Ignored("not_a_payout")
@@ -491,19 +514,35 @@ def _transfer(event_type: str, body: dict[str, Any], data: dict[str, Any], accou
     )
 
 
-_PLATFORM_REASONS = {
-    "balancePlatform.accountHolder": "no_new_fact",
-    "balancePlatform.balanceAccount": "no_new_fact",
-    "balancePlatform.balanceAccountSweep": "no_new_fact",
-    "balancePlatform.dispute": "not_a_sale",
-    "balancePlatform.incomingTransfer": "unknown_version",
-    "balancePlatform.outgoingTransfer": "unknown_version",
-    "balancePlatform.payment": "unknown_version",
-    "balancePlatform.paymentInstrument": "no_new_fact",
-    "balancePlatform.report": "report_not_read",
-    "balancePlatform.transaction": "no_new_fact",
-}
-"""By what comes before the last dot. Disputes of a balance platform are of cards that it issued, not of its sales."""
+_OLD_PLATFORM = (
+    "balancePlatform.incomingTransfer balancePlatform.outgoingTransfer balancePlatform.payment ACCOUNT_HOLDER_PAYOUT"
+    " COMPENSATE_NEGATIVE_BALANCE DIRECT_DEBIT_INITIATED PAYMENT_FAILURE REFUND_FUNDS_TRANSFER SCHEDULED_REFUNDS TRANSFER_FUNDS"
+)
+_OF_NO_MONEY = (
+    "ACCOUNT_CLOSED ACCOUNT_CREATED ACCOUNT_FUNDS_BELOW_THRESHOLD ACCOUNT_HOLDER_CREATED ACCOUNT_HOLDER_STATUS_CHANGE"
+    " ACCOUNT_HOLDER_STORE_STATUS_CHANGE ACCOUNT_HOLDER_UPCOMING_DEADLINE ACCOUNT_HOLDER_UPDATED ACCOUNT_HOLDER_VERIFICATION"
+    " ACCOUNT_UPDATED BENEFICIARY_SETUP ach authentication eft merchant paymentMethod paymentMethodRequest recurring"
+    " terminalAssignment terminalBoarding terminalSettings balancePlatform.accountHolder balancePlatform.balanceAccount"
+    " balancePlatform.balanceAccountHolder balancePlatform.balanceAccountPayoutSchedule"
+    " balancePlatform.balanceAccountPayoutScheduleAutoApplication balancePlatform.balanceAccountPayoutScheduleExecution"
+    " balancePlatform.balanceAccountSweep balancePlatform.balancePlatformPayoutSchedule balancePlatform.mandate"
+    " balancePlatform.negativeBalanceCompensationWarning balancePlatform.networkToken balancePlatform.paymentInstrument"
+    " balancePlatform.score balancePlatform.transaction"
+)
+_OF_OTHER_MONEY = (
+    "balancePlatform.authentication balancePlatform.authorisation balancePlatform.capital balancePlatform.cardorder"
+    " balancePlatform.dispute balancePlatform.grants capital"
+)
+_PLATFORM_FAMILIES = (
+    dict.fromkeys(_OF_NO_MONEY.split(), "no_new_fact")
+    | dict.fromkeys(_OF_OTHER_MONEY.split(), "not_a_sale")
+    | dict.fromkeys(_OLD_PLATFORM.split(), "unknown_version")
+    | {"balancePlatform.report": "report_not_read", "REPORT_AVAILABLE": "report_not_read"}
+)
+"""By what a type begins with. Disputes of a balance platform are of cards that it issued, not of its sales.
+
+What older versions of the platform call otherwise may be a payout, and is not read.
+"""
 
 EVENT_TYPES = frozenset(_ROWS) | frozenset(_REASONS) | _TRANSFERS
 
@@ -546,10 +585,10 @@ def _order(item: _Item) -> str | None:
 
 
 def _payer(item: _Item) -> Payer | None:
-    """Adyen says who paid only if the endpoint is set up to; None if nobody is named."""
+    """Adyen says who paid only if the endpoint is set up to."""
     extra = item.extra
     line = " ".join(part for part in (text(extra, f"billingAddress.{name}") for name in ("street", "houseNumberOrName")) if part)
-    payer = Payer(
+    return payer_of(
         name=_full_name(text(extra, "shopperName") or text(extra, "cardHolderName") or ""),
         email=text(extra, "shopperEmail"),
         country=country(extra, "billingAddress.country") or country(extra, "shopperCountry"),
@@ -558,7 +597,6 @@ def _payer(item: _Item) -> Payer | None:
         postal_code=text(extra, "billingAddress.postalCode"),
         state=text(extra, "billingAddress.stateOrProvince"),
     )
-    return payer if payer.name or payer.email else None
 
 
 def _full_name(said: str) -> str | None:

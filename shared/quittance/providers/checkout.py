@@ -6,20 +6,33 @@ always a capture, one for each that was made.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quittance.errors import Reject
-from quittance.facts import Fact, FactType, Payer
+from quittance.facts import Fact, FactType
 from quittance.providers import SIGNATURE_MISMATCH, SIGNATURE_MISSING, Acknowledgement, Translation
-from quittance.providers.fields import Ignored, code, country, identifier, instant, member, money, required, text
-from quittance.providers.payload import UNREADABLE_BODY, any_equal, json_object
+from quittance.providers.fields import (
+    Ignored,
+    code,
+    country,
+    facts_or_reason,
+    identifier,
+    instant,
+    member,
+    money,
+    payer_of,
+    reason_for,
+    required,
+    text,
+)
+from quittance.providers.payload import UNREADABLE_BODY, any_equal, hex_digests, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from quittance.facts import Payer
     from quittance.money import Money
 
 PROVIDER = "checkout"
@@ -39,8 +52,7 @@ def verify(raw: bytes, headers: Mapping[str, str], secrets: Sequence[str], now_s
     given = [part.strip() for part in headers.get("cko-signature", "").split(",")]
     if not any(given):
         raise Reject(SIGNATURE_MISSING)
-    expected = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
-    if not any_equal(expected, given):
+    if not any_equal(hex_digests(raw, secrets), given):
         raise Reject(SIGNATURE_MISMATCH)
 
 
@@ -77,27 +89,30 @@ class _Event:
 def translate(raw: bytes, connection: str, settings: Mapping[str, Any]) -> Translation:  # noqa: ARG001
     """The fact that an event states. Money belongs to the connection: payments and disputes name no account in common.
 
+    Unknown types, versions and currencies are ignored, never guessed.
+
     Raises `Reject` for a body that is no event of Checkout.com, or that misses or contradicts what its type needs.
     """
     body = json_object(raw)
     event_id, event_type = required(body, "id"), required(body, "type")
     account = f"connection:{connection}"
-    facts: tuple[Fact, ...] = ()
-    ignored = None
-    try:
-        facts = tuple(_facts(body, event_type, account))
-    except Ignored as reason:
-        ignored = str(reason)
+    facts, ignored = facts_or_reason(lambda: _facts(body, event_type, account))
     return Translation(event_id=event_id, event_type=event_type, account=account, facts=facts, ignored=ignored)
 
 
 def _facts(body: dict[str, Any], event_type: str, account: str) -> Iterable[Fact]:
     if not (row := _ROWS.get(event_type)):
-        raise Ignored(_REASONS.get(event_type) or _REASONS_BY_FAMILY.get(event_type.partition("_")[0], "unknown_event_type"))
+        raise Ignored(reason_for(event_type, _REASONS, _FAMILIES, "_"))
+    if not _KNOWN_VERSION.fullmatch(text(body, "version") or "1"):
+        raise Ignored("unknown_version")
     data = member(body, "data")
     if not event_type.startswith("dispute_"):
         _require_incoming(data)
     return row(_Event(account=account, occurred_at=instant(body, "created_on", "timestamp"), data=data))
+
+
+_KNOWN_VERSION = re.compile(r"1(\.\d{1,5}){0,2}", re.ASCII)
+"""Of the schema of an event; its later numbers count what was only added."""
 
 
 def _require_incoming(data: dict[str, Any]) -> None:
@@ -274,29 +289,39 @@ _REASONS = {
     "payment_capture_pending": "not_paid",
     "payment_compliance_review": "not_paid",
     "payment_paid": "not_a_sale",
+    "payment_optimized": "no_new_fact",
     "payment_pending": "not_paid",
     "payment_refund_pending": "refund_pending",
     "payment_retry_scheduled": "not_paid",
     "payment_void_declined": "no_new_fact",
     "payment_void_pending": "no_new_fact",
     "payment_voided": "authorization_released",
+    "dispute_arbitration_evidence_submitted": "dispute_open",
     "dispute_arbitration_sent_to_scheme": "dispute_open",
     "dispute_evidence_acknowledged_by_scheme": "dispute_open",
     "dispute_evidence_submitted": "dispute_open",
     "dispute_resolved": "refund_events_report_it",
     "report_generated": "report_not_read",
 }
-_REASONS_BY_FAMILY = {
+_FAMILIES = {
     "authentication": "no_new_fact",
+    "authorization": "not_a_sale",  # of a card that we issued
+    "balance": "no_new_fact",
+    "bank_account": "no_new_fact",
+    "batch": "no_new_fact",
     "card": "no_new_fact",
     "cardholder": "not_a_sale",
     "fraud": "inquiry",
     "identity": "no_new_fact",
     "issuing": "not_a_sale",
+    "payment_instrument": "no_new_fact",
     "payout": "not_a_sale",
+    "request_for_information": "inquiry",
+    "source": "no_new_fact",
+    "topup": "not_a_sale",
     "vendor": "no_new_fact",
 }
-"""Why what makes no fact makes none: by event type, else by what comes before its first underscore."""
+"""Why what makes no fact makes none: by event type, else by what it begins with."""
 
 EVENT_TYPES = frozenset(_ROWS) | frozenset(_REASONS)
 
@@ -324,9 +349,8 @@ def _details(event: _Event) -> dict[str, Any]:
 
 
 def _payer(customer: dict[str, Any], source: dict[str, Any]) -> Payer | None:
-    """None if nobody is named."""
     address = member(source, "billing_address")
-    payer = Payer(
+    return payer_of(
         name=text(customer, "name") or text(source, "name"),
         email=text(customer, "email"),
         country=country(address, "country"),
@@ -336,4 +360,3 @@ def _payer(customer: dict[str, Any], source: dict[str, Any]) -> Payer | None:
         postal_code=text(address, "zip"),
         state=text(address, "state"),
     )
-    return payer if payer.name or payer.email else None

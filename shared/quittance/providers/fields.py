@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quittance.errors import Reject
+from quittance.facts import Payer
 from quittance.money import EXPONENTS, VALUE_MAX, Money, money_from_minor_units
 from quittance.providers.payload import ID_BYTES_MAX, TEXT_CHARACTERS_MAX, UNREADABLE_BODY, utc_instant
 
-CURRENCY_UNKNOWN = "currency_unknown"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from quittance.facts import Fact
+
+UNKNOWN_CURRENCY = "unknown_currency"
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -17,6 +23,22 @@ _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
 class Ignored(Exception):
     """The event makes no fact; its argument is the reason, a stable code."""
+
+
+def facts_or_reason(facts: Callable[[], Iterable[Fact]]) -> tuple[tuple[Fact, ...], str | None]:
+    """The facts, or none and the reason why the event makes none."""
+    try:
+        return tuple(facts()), None
+    except Ignored as reason:
+        return (), str(reason)
+
+
+def facts_or_any_reason(facts: Callable[[], Iterable[Fact]]) -> tuple[tuple[Fact, ...], str | None]:
+    """The same where a refusal would hold back other events: the reason is then the code of what was refused."""
+    try:
+        return facts_or_reason(facts)
+    except Reject as unreadable:
+        return (), unreadable.code
 
 
 def text(source: dict[str, Any], name: str) -> str | None:
@@ -62,6 +84,36 @@ def member(source: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
+def reason_for(event_type: str, reasons: Mapping[str, str], families: Mapping[str, str], separator: str = ".") -> str:
+    """Why an event of a type that states nothing is ignored: by the type, else by the longest beginning that is a family."""
+    if event_type in reasons:
+        return reasons[event_type]
+    parts = event_type.split(separator)
+    beginnings = (separator.join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((families[name] for name in beginnings if name in families), "unknown_event_type")
+
+
+def objects(source: dict[str, Any], name: str, at_most: int | None = None) -> list[dict[str, Any]]:
+    """A list of objects, empty if it is absent."""
+    value = source.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise Reject(UNREADABLE_BODY, f"{name} is no list of objects")
+    if at_most is not None and len(value) > at_most:
+        raise Reject(UNREADABLE_BODY, f"{name} is too long a list")
+    return value
+
+
+def names(name: str | None, *, but: str | None = None) -> tuple[str, ...]:
+    """An id as the other names of a payment have it: none, if it is the one that it is known by."""
+    return (name,) if name and name != but else ()
+
+
+def payer_of(**said: str | None) -> Payer | None:
+    """Who paid, out of what is said of them; None if nobody is named."""
+    found = Payer(**said)
+    return found if found.name or found.email else None
+
+
 def instant(source: dict[str, Any], *names: str) -> str:
     """The first of these members that is there, which must be an RFC 3339 instant; in UTC with second precision."""
     found = next((value for name in names if (value := text(source, name))), "")
@@ -78,7 +130,7 @@ def money(value: object, currency: object, deviations: dict[str, int]) -> Money:
     """
     name = currency.upper() if isinstance(currency, str) else ""
     if name not in EXPONENTS:
-        raise Ignored(CURRENCY_UNKNOWN)
+        raise Ignored(UNKNOWN_CURRENCY)
     amount = money_from_minor_units(value, name, exponent=deviations.get(name))
     if amount.value > VALUE_MAX:
         raise Reject("amount_too_large")

@@ -7,15 +7,13 @@ well, each at its own time. When that event arrives by itself it is the same fac
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from quittance.errors import Park, Reject
-from quittance.facts import Fact, FactType, Payer, PayoutAdjustment, PayoutLine
+from quittance.facts import Fact, FactType, PayoutAdjustment, PayoutLine
 from quittance.money import Money, money_from_minor_units
 from quittance.providers import (
     SIGNATURE_MISMATCH,
@@ -25,12 +23,25 @@ from quittance.providers import (
     Translation,
     together,
 )
-from quittance.providers.fields import CURRENCY_UNKNOWN, Ignored, country, identifier, instant, member, required, text
-from quittance.providers.payload import UNREADABLE_BODY, any_equal, json_object
+from quittance.providers.fields import (
+    UNKNOWN_CURRENCY,
+    Ignored,
+    country,
+    identifier,
+    instant,
+    member,
+    objects,
+    payer_of,
+    reason_for,
+    required,
+    text,
+)
+from quittance.providers.payload import UNREADABLE_BODY, any_equal, hex_digests, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from quittance.facts import Payer
     from quittance.providers import Api, FetchedFor
 
 PROVIDER = "gocardless"
@@ -65,8 +76,7 @@ def verify(raw: bytes, headers: Mapping[str, str], secrets: Sequence[str], now_s
     given = headers.get("webhook-signature", "").strip()
     if not given:
         raise Reject(SIGNATURE_MISSING)
-    expected = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
-    if not any_equal(expected, (signature.strip() for signature in given.split(","))):
+    if not any_equal(hex_digests(raw, secrets), (signature.strip() for signature in given.split(","))):
         raise Reject(SIGNATURE_MISMATCH)
 
 
@@ -101,7 +111,7 @@ _REASONS = {
     "refunds.refund_settled": "no_new_fact",
     "refunds.submitted": "refund_pending",
 }
-_REASONS_BY_RESOURCE = {
+_RESOURCES = {
     "billing_requests": "not_paid",
     "creditors": "no_new_fact",
     "customer": "no_new_fact",
@@ -128,10 +138,9 @@ def translate(raw: bytes, connection: str, settings: Mapping[str, Any]) -> Trans
     Raises `Reject` for a body that is no delivery of GoCardless.
     """
     body = json_object(raw)
-    events = body.get("events")
-    if not isinstance(events, list) or len(events) > EVENTS_MAX or not all(isinstance(event, dict) for event in events):
-        raise Reject(UNREADABLE_BODY, "events is no list of events")
-    if not events:
+    if "events" not in body:
+        raise Reject(UNREADABLE_BODY, "not a delivery of GoCardless")
+    if not (events := objects(body, "events", EVENTS_MAX)):
         delivery_id = identifier(member(body, "meta"), "webhook_id") or "none"
         return Translation(event_id=delivery_id, event_type="none", account=f"connection:{connection}", ignored="names_no_object")
     return together([_of_event(event, connection) for event in events])
@@ -161,8 +170,7 @@ def _of_event(event: dict[str, Any], connection: str) -> Translation:
 
 def _named(event_type: str, links: dict[str, Any]) -> Reference:
     if not (link := _LINK_OF.get(event_type)):
-        resource = event_type.partition(".")[0]
-        raise Ignored(_REASONS.get(event_type) or _REASONS_BY_RESOURCE.get(resource, "unknown_event_type"))
+        raise Ignored(reason_for(event_type, _REASONS, _RESOURCES))
     name = identifier(links, link) or ""
     if not _ID.fullmatch(name):
         raise Ignored("names_no_object")
@@ -204,8 +212,11 @@ def fetch(reference: Reference, api: Api, settings: Mapping[str, Any], told: Fet
         return (Translation(event_id=told.event_id, event_type=told.event_type, account=told.account, ignored=str(reason)),)
 
 
-_BROUGHT_BY = {
+_BROUGHT_BY: dict[str, dict[str, str | None]] = {
     "payments": {
+        "pending_customer_approval": None,
+        "pending_submission": None,
+        "submitted": None,
         "confirmed": "confirmed",
         "paid_out": "confirmed",
         "failed": "failed",
@@ -213,10 +224,19 @@ _BROUGHT_BY = {
         "customer_approval_denied": "customer_approval_denied",
         "charged_back": "charged_back",
     },
-    "refunds": {"paid": "paid", "failed": "failed", "bounced": "bounced", "funds_returned": "funds_returned"},
-    "payouts": {"paid": "paid", "bounced": "bounced"},
+    "refunds": {
+        "created": None,
+        "pending_submission": None,
+        "submitted": None,
+        "paid": "paid",
+        "cancelled": None,
+        "failed": "failed",
+        "bounced": "bounced",
+        "funds_returned": "funds_returned",
+    },
+    "payouts": {"pending": None, "paid": "paid", "bounced": "bounced"},
 }
-"""Resource and status -> the action that brings it about."""
+"""Resource and status -> the action that brings it about; None for one at which there is nothing to tell of."""
 
 
 def _later(api: Api, resource: str, source: dict[str, Any], happened: _Happened) -> Iterator[_Happened]:
@@ -224,12 +244,15 @@ def _later(api: Api, resource: str, source: dict[str, Any], happened: _Happened)
 
     Nothing if GoCardless does not list it, as it does for some months only: then it arrives by itself, or came before.
     """
-    action = _BROUGHT_BY[resource].get(text(source, "status") or "")
+    status, known = text(source, "status"), _BROUGHT_BY[resource]
+    if status not in {None, *known}:
+        raise Ignored("unknown_status")
+    action = known[status] if status else None
     if action is None or action == happened.action:
         return
     link, _ = _FETCHED[resource]
     asked = {"resource_type": resource, "action": action, link: required(source, "id")}
-    found = [event for event in _listed(api.get("events", asked), "events") if text(event, "action") == action]
+    found = [event for event in objects(api.get("events", asked), "events") if text(event, "action") == action]
     if found:
         last = max(found, key=lambda event: instant(event, "created_at"))
         yield _Happened(action, required(last, "id"), instant(last, "created_at"))
@@ -381,7 +404,7 @@ def _items(payout_id: str, api: Api) -> Iterator[dict[str, Any]]:
             page = api.get("payout_items", asked)
         except Park:
             return
-        yield from _listed(page, "payout_items")
+        yield from objects(page, "payout_items")
         after = identifier(member(member(page, "meta"), "cursors"), "after")
         if not after:
             return
@@ -431,26 +454,19 @@ def _optional(api: Api, resource: str, name: str | None) -> dict[str, Any]:
         return {}
 
 
-def _listed(source: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    entries = source.get(name, [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise Reject(UNREADABLE_BODY, f"{name} is no list of objects")
-    return entries
-
-
 def _amount(source: dict[str, Any], name: str) -> Money:
     currency = text(source, "currency")
     if currency not in CURRENCIES:
-        raise Ignored(CURRENCY_UNKNOWN)
+        raise Ignored(UNKNOWN_CURRENCY)
     return money_from_minor_units(source.get(name), currency)
 
 
 def _payer(links: dict[str, Any], api: Api) -> Payer | None:
-    """The customer of the mandate that was debited; None if nobody is named."""
+    """The customer of the mandate that was debited."""
     mandate = _optional(api, "mandates", identifier(links, "mandate"))
     customer = _optional(api, "customers", identifier(member(mandate, "links"), "customer"))
     name = " ".join(part for part in (text(customer, "given_name"), text(customer, "family_name")) if part)
-    payer = Payer(
+    return payer_of(
         name=text(customer, "company_name") or name or None,
         email=text(customer, "email"),
         country=country(customer, "country_code"),
@@ -460,4 +476,3 @@ def _payer(links: dict[str, Any], api: Api) -> Payer | None:
         postal_code=text(customer, "postal_code"),
         state=text(customer, "region"),
     )
-    return payer if payer.name or payer.email else None

@@ -9,14 +9,12 @@ was lost, or whether both kinds of webhook are active. Running totals such as `a
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quittance.errors import Park, Reject
-from quittance.facts import Fact, FactType, Payer, PayoutAdjustment, PayoutLine
+from quittance.facts import Fact, FactType, PayoutAdjustment, PayoutLine
 from quittance.money import EXPONENTS, Money, money_from_decimal
 from quittance.providers import (
     SIGNATURE_MISMATCH,
@@ -25,12 +23,27 @@ from quittance.providers import (
     Reference,
     Translation,
 )
-from quittance.providers.fields import CURRENCY_UNKNOWN, Ignored, code, country, identifier, instant, member, required, text
-from quittance.providers.payload import UNREADABLE_BODY, any_equal, json_object
+from quittance.providers.fields import (
+    UNKNOWN_CURRENCY,
+    Ignored,
+    code,
+    country,
+    facts_or_reason,
+    identifier,
+    instant,
+    member,
+    objects,
+    payer_of,
+    reason_for,
+    required,
+    text,
+)
+from quittance.providers.payload import UNREADABLE_BODY, any_equal, hex_digests, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from quittance.facts import Payer
     from quittance.providers import Api, FetchedFor
 
 PROVIDER = "mollie"
@@ -63,12 +76,16 @@ def verify(raw: bytes, headers: Mapping[str, str], secrets: Sequence[str], now_s
     """
     given = headers.get("x-mollie-signature", "").strip()
     if not given:
-        if _form(raw) is None:
+        if not _names_an_object_at_most(raw):
             raise Reject(SIGNATURE_MISSING)
         return
-    expected = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
-    if not any_equal(expected, (signature.strip().removeprefix("sha256=") for signature in given.split(","))):
+    if not any_equal(hex_digests(raw, secrets), (signature.strip().removeprefix("sha256=") for signature in given.split(","))):
         raise Reject(SIGNATURE_MISMATCH)
+
+
+def _names_an_object_at_most(raw: bytes) -> bool:
+    form = _form(raw)
+    return form is not None and (not form.get("id") or bool(_ID.fullmatch(form["id"])))
 
 
 def _form(raw: bytes) -> dict[str, str] | None:
@@ -114,11 +131,12 @@ _REASONS = {
     "payout.initiated": "payout_pending",
     "payout.processing-at-bank": "payout_pending",
 }
-_REASONS_BY_FAMILY = {
+_FAMILIES = {
     "balance-transaction": "no_new_fact",
     "business-account-draft-transfer": "not_a_sale",
     "business-account-transfer": "not_a_sale",
     "connect-balance-transfer": "not_a_sale",
+    "file": "no_new_fact",
     "profile": "no_new_fact",
     "sales-invoice": "no_new_fact",  # its payment has an event of its own
     "unmatched-credit-transfer": "not_a_sale",
@@ -149,7 +167,8 @@ def _of_call(form: dict[str, str], account: str) -> Translation:
     prefix = named.partition("_")[0]
     kind = _KIND_OF_PREFIX.get(prefix)
     if kind is None:
-        reason = "no_new_fact" if prefix in _KNOWN_PREFIXES else "unknown_object"
+        # Nobody vouches for the delivery: what Mollie never calls for is not worth an alarm.
+        reason = "no_new_fact" if prefix in _KNOWN_PREFIXES else "names_no_object"
         return Translation(event_id=named, event_type="unknown", account=account, ignored=reason)
     return Translation(event_id=named, event_type=kind, account=account, fetch=(Reference(kind, named),))
 
@@ -194,7 +213,7 @@ def _named(event: dict[str, Any], event_id: str, event_type: str) -> Iterator[Re
     elif kind := _OF_OTHERS.get(event_type):
         yield Reference(kind, _checked(entity_id, {"payment-link": "pl", "payout": "po"}[kind]))
     else:
-        raise Ignored(_REASONS.get(event_type) or _REASONS_BY_FAMILY.get(event_type.partition(".")[0], "unknown_event_type"))
+        raise Ignored(reason_for(event_type, _REASONS, _FAMILIES))
 
 
 def _checked(name: str, prefix: str) -> str:
@@ -231,12 +250,12 @@ def fetch(reference: Reference, api: Api, settings: Mapping[str, Any], told: Fet
 def _fetched(reference: Reference, api: Api, told: FetchedFor) -> tuple[Translation, ...]:
     match reference.object:
         case "payment":
-            return (_of_payment(reference.id, api, told),)
+            return _of_payment(reference.id, api, told)
         case "event":
-            return (_of_payment(_payment_of_event(reference.id, api), api, told),)
+            return _of_payment(_payment_of_event(reference.id, api), api, told)
         case "order":
             order = api.get(f"orders/{reference.id}", {"embed": "payments"})
-            return _of_payments(_listed(member(order, "_embedded"), "payments"), api, told)
+            return _of_payments(objects(member(order, "_embedded"), "payments"), api, told)
         case "payment-link":
             return _of_payments(_pages(api, f"payment-links/{reference.id}/payments", "payments"), api, told)
         case "settlement":
@@ -255,19 +274,29 @@ def _payment_of_event(event_id: str, api: Api) -> str:
 
 def _of_payments(payments: Iterable[dict[str, Any]], api: Api, told: FetchedFor) -> tuple[Translation, ...]:
     names = dict.fromkeys(_checked(required(payment, "id"), "tr") for payment in payments)
-    return tuple(_of_payment(name, api, told) for name in names) or (_translation(told, told.account, (), "not_paid"),)
+    meanings = [meaning for name in names for meaning in _of_payment(name, api, told)]
+    return tuple(meanings) or (_translation(told, told.account, (), "not_paid"),)
 
 
-def _of_payment(payment_id: str, api: Api, told: FetchedFor) -> Translation:
-    payment = api.get(f"payments/{payment_id}", {"embed": "captures,chargebacks,refunds"})
-    account = identifier(payment, "profileId") or told.account
-    facts: tuple[Fact, ...] = ()
-    ignored = None
-    try:
-        facts = tuple(_facts(_Payment(payment, required(payment, "id"), account, told), api))
-    except Ignored as reason:
-        ignored = str(reason)
-    return _translation(told, account, facts, ignored or (None if facts else "not_paid"), payment)
+def _of_payment(payment_id: str, api: Api, told: FetchedFor) -> tuple[Translation, ...]:
+    """What a payment states; a part of it in a state that is not known is told besides, because it takes nothing away."""
+    fetched = api.get(f"payments/{payment_id}", {"embed": "captures,chargebacks,refunds"})
+    payment = _Payment(fetched, required(fetched, "id"), identifier(fetched, "profileId") or told.account, told)
+    facts, ignored = facts_or_reason(lambda: _facts(payment, api))
+    has_unknown = any(_is_unknown(payment, name) for name in _STATUSES_OF_PARTS)
+    meanings = [_translation(told, payment.account, facts, ignored, fetched)] if facts or ignored else []
+    meanings += [_translation(told, payment.account, (), "unknown_status", fetched)] if has_unknown else []
+    return tuple(meanings) or (_translation(told, payment.account, (), "not_paid", fetched),)
+
+
+_STATUSES_OF_PARTS = {
+    "captures": {"pending", "succeeded", "failed"},
+    "refunds": {"queued", "pending", "processing", "refunded", "failed", "canceled"},
+}
+
+
+def _is_unknown(payment: _Payment, name: str) -> bool:
+    return any(text(part, "status") not in {None, *_STATUSES_OF_PARTS[name]} for part in payment.parts(name))
 
 
 def _translation(
@@ -294,7 +323,7 @@ class _Payment:
 
     def parts(self, name: str) -> list[dict[str, Any]]:
         """Its captures, chargebacks or refunds."""
-        return _listed(member(self.object, "_embedded"), name)
+        return objects(member(self.object, "_embedded"), name)
 
     def fact(self, kind: FactType, source: dict[str, Any], occurred_at: str, **more: Any) -> Fact:  # noqa: ANN401 - fields of `Fact`
         """A fact about the payment, or about the part of it that `source` is."""
@@ -418,12 +447,17 @@ _OUTCOME_OF_PAYOUT = {
 }
 
 
+def _outcome(source: dict[str, Any], outcomes: dict[str, FactType], pending: set[str]) -> FactType:
+    status = text(source, "status") or ""
+    if status not in outcomes:
+        raise Ignored("payout_pending" if status in pending else "unknown_status")
+    return outcomes[status]
+
+
 def _of_settlement(settlement_id: str, api: Api, told: FetchedFor) -> tuple[Translation, ...]:
     """A settlement pays the whole organisation: it is told to each profile that has a part in it, with that part."""
     settlement = api.get(f"settlements/{settlement_id}")
-    kind = _OUTCOME_OF_SETTLEMENT.get(text(settlement, "status") or "")
-    if kind is None:
-        raise Ignored("payout_pending")
+    kind = _outcome(settlement, _OUTCOME_OF_SETTLEMENT, {"open", "pending"})
     whole = _amount(settlement, "amount")
     shares = _shares(settlement_id, api, whole.currency) if kind is FactType.PAYOUT_PAID else {}
     is_shared = len(shares) > 1
@@ -494,9 +528,7 @@ def _settled(source: dict[str, Any], currency: str) -> int:
 def _of_payout(payout_id: str, api: Api, told: FetchedFor) -> Translation:
     """A payout of a balance names no payments."""
     payout = api.get(f"payouts/{payout_id}")
-    kind = _OUTCOME_OF_PAYOUT.get(text(payout, "status") or "")
-    if kind is None:
-        raise Ignored("payout_pending")
+    kind = _outcome(payout, _OUTCOME_OF_PAYOUT, {"requested", "initiated", "processing-at-bank", "pending"})
     finished_at = instant(payout, "completedAt", "canceledAt", "createdAt")
     fact = Fact(
         type=kind,
@@ -513,19 +545,12 @@ def _of_payout(payout_id: str, api: Api, told: FetchedFor) -> Translation:
 # --- reading objects -----------------------------------------------------------------------------------------------------
 
 
-def _listed(source: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    entries = source.get(name, [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise Reject(UNREADABLE_BODY, f"{name} is no list of objects")
-    return entries
-
-
 def _pages(api: Api, path: str, name: str, **params: str) -> Iterator[dict[str, Any]]:
     """Every entry of a list. Only the cursor is taken from the link to the next page: our key goes nowhere else."""
     asked = {"limit": str(PAGE)} | params
     for _ in range(PAGES_MAX):
         page = api.get(path, asked)
-        yield from _listed(member(page, "_embedded"), name)
+        yield from objects(member(page, "_embedded"), name)
         following = _CURSOR.search(text(member(member(page, "_links"), "next"), "href") or "")
         if not following:
             return
@@ -541,7 +566,7 @@ def _amount(source: dict[str, Any], name: str) -> Money:
     stated = member(source, name)
     currency = text(stated, "currency")
     if currency not in EXPONENTS:
-        raise Ignored(CURRENCY_UNKNOWN)
+        raise Ignored(UNKNOWN_CURRENCY)
     return money_from_decimal(stated.get("value"), currency)
 
 
@@ -572,14 +597,14 @@ def _details(payment: dict[str, Any]) -> dict[str, Any]:
 
 
 def _payer(payment: dict[str, Any], api: Api) -> Payer | None:
-    """By the billing address, else the customer, else what the bank or the card says; None if nobody is named."""
+    """By the billing address, else the customer, else what the bank or the card says."""
     address, details = member(payment, "billingAddress"), member(payment, "details")
     name = text(address, "organizationName") or _full_name(address)
     email = text(address, "email")
     if not name and (customer_id := identifier(payment, "customerId")):
         customer = _customer(customer_id, api)
         name, email = text(customer, "name"), email or text(customer, "email")
-    payer = Payer(
+    return payer_of(
         name=name or text(details, "consumerName") or text(details, "cardHolder"),
         email=email,
         country=country(address, "country") or country(payment, "countryCode"),
@@ -589,7 +614,6 @@ def _payer(payment: dict[str, Any], api: Api) -> Payer | None:
         postal_code=text(address, "postalCode"),
         state=text(address, "region"),
     )
-    return payer if payer.name or payer.email else None
 
 
 def _full_name(address: dict[str, Any]) -> str | None:

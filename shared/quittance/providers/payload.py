@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 import math
@@ -32,7 +33,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     Raises `Reject` for anything else, be it hostile: endless depth or numbers, NaN, lone surrogates.
     """
     try:
-        document = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_without_nulls)
+        document = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=without_nulls)
         if b"\\ud" in raw.lower():
             json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -42,7 +43,8 @@ def json_object(raw: bytes) -> dict[str, Any]:
     return document
 
 
-def _without_nulls(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_nulls(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of these members, for `json.loads`: null is the same as absent."""
     return {name: value for name, value in members if value is not None}
 
 
@@ -64,6 +66,11 @@ def signed_at(timestamp: str, now_s: int, tolerance_s: int) -> str:
     if abs(now_s - int(timestamp)) > tolerance_s:
         raise Reject(SIGNATURE_OUTSIDE_TOLERANCE)
     return timestamp
+
+
+def hex_digests(content: bytes, secrets: Iterable[str]) -> list[bytes]:
+    """The HMAC-SHA256 of `content` under each of `secrets`, in hexadecimal digits. An empty secret proves nothing."""
+    return [hmac.new(secret.encode(), content, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
 
 
 def any_equal(expected: Iterable[bytes], given: Iterable[str]) -> bool:

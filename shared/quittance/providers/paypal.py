@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from quittance.errors import Reject
-from quittance.facts import Fact, FactType, Payer
+from quittance.facts import Fact, FactType
 from quittance.money import EXPONENTS, VALUE_MAX, Money, money_from_decimal
 from quittance.providers import (
     SIGNATURE_MALFORMED,
@@ -29,12 +29,29 @@ from quittance.providers import (
     Acknowledgement,
     Translation,
 )
-from quittance.providers.fields import CURRENCY_UNKNOWN, Ignored, code, country, identifier, instant, member, required, text
+from quittance.providers.fields import (
+    UNKNOWN_CURRENCY,
+    Ignored,
+    code,
+    country,
+    facts_or_reason,
+    identifier,
+    instant,
+    member,
+    names,
+    objects,
+    payer_of,
+    reason_for,
+    required,
+    text,
+)
 from quittance.providers.payload import UNREADABLE_BODY, json_object, utc_instant
 from quittance.providers.published import PUBLICATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from quittance.facts import Payer
 
 PROVIDER = "paypal"
 
@@ -156,13 +173,7 @@ def translate(raw: bytes, connection: str, settings: Mapping[str, Any]) -> Trans
     body = json_object(raw)
     event_id, event_type = required(body, "id"), required(body, "event_type")
     event = _Event(member(body, "resource"), f"connection:{connection}", instant(body, "create_time"))
-    facts: tuple[Fact, ...] = ()
-    ignored = None
-    try:
-        _require_known_version(body)
-        facts = tuple(_facts(event_type, event))
-    except Ignored as reason:
-        ignored = str(reason)
+    facts, ignored = facts_or_reason(lambda: _facts(event_type, event, body))
     return Translation(
         event_id=event_id,
         event_type=event_type,
@@ -191,12 +202,11 @@ def _is_test(body: dict[str, Any]) -> bool | None:
 _OWN_LINK = re.compile(r"https://api(?:-m)?(?P<sandbox>\.sandbox)?\.paypal\.com/", re.ASCII)
 
 
-def _facts(event_type: str, event: _Event) -> Iterable[Fact]:
+def _facts(event_type: str, event: _Event, body: dict[str, Any]) -> Iterable[Fact]:
     if row := _ROWS.get(event_type):
+        _require_known_version(body)
         return row(event)
-    families = (event_type.rsplit(".", parts)[0] for parts in range(1, event_type.count(".") + 1))
-    reasons = (_REASONS_BY_FAMILY[family] for family in families if family in _REASONS_BY_FAMILY)
-    raise Ignored(_REASONS.get(event_type) or next(reasons, "unknown_event_type"))
+    raise Ignored(reason_for(event_type, _REASONS, _FAMILIES))
 
 
 # --- payments ------------------------------------------------------------------------------------------------------------
@@ -210,7 +220,7 @@ def _authorized(event: _Event) -> Iterator[Fact]:
         event.id,
         payment_id,
         amount=_cash(event),
-        also_known_as=_names(event.id, but=payment_id),
+        also_known_as=names(event.id, but=payment_id),
         **_details(event),
     )
 
@@ -241,7 +251,7 @@ def _sold(event: _Event) -> Iterator[Fact]:
         event.id,
         amount=amount,
         fee=_fee(event),
-        also_known_as=_names(_first_generation_payment(event), but=event.id),
+        also_known_as=names(_first_generation_payment(event), but=event.id),
         subscription_id=subscription_id,
         awaits_renewal=True if subscription_id else None,
         **_details(event),
@@ -266,7 +276,7 @@ def _capture_failed(event: _Event) -> Iterator[Fact]:
         amount=_money(event.object, "amount"),
         # One of several captures that may be made of the authorization.
         capture_id=event.id if authorization else None,
-        also_known_as=_names(event.id, but=authorization or event.id),
+        also_known_as=names(event.id, but=authorization or event.id),
         reason=event.reason,
         **_details(event),
     )
@@ -278,7 +288,7 @@ def _sale_failed(event: _Event) -> Iterator[Fact]:
         event.id,
         event.id,
         amount=_money(event.object, "amount"),
-        also_known_as=_names(_first_generation_payment(event), but=event.id),
+        also_known_as=names(_first_generation_payment(event), but=event.id),
         subscription_id=identifier(event.object, "billing_agreement_id"),
         reason=event.reason,
         **_details(event),
@@ -332,12 +342,11 @@ def _payer(event: _Event) -> Payer | None:
     info = member(payer, "payer_info") or payer
     name = info.get("name")
     parts = name if isinstance(name, dict) else info
-    full_name = " ".join(part for field in _NAME_PARTS if (part := text(parts, field)))
-    email = text(info, "email_address") or text(info, "email")
-    if not full_name and not email:
-        return None
-    address = member(info, "address")
-    return Payer(name=full_name or None, email=email, country=country(address, "country_code"))
+    return payer_of(
+        name=" ".join(part for field in _NAME_PARTS if (part := text(parts, field))) or None,
+        email=text(info, "email_address") or text(info, "email"),
+        country=country(member(info, "address"), "country_code"),
+    )
 
 
 _NAME_PARTS = ("given_name", "surname", "first_name", "last_name")
@@ -386,7 +395,7 @@ def _refund(event: _Event, kind: FactType, reason: str | None = None) -> Fact:
         amount=amount,
         fee=_fee(event),
         capture_id=payment_id or event.id,
-        also_known_as=_names(_first_generation_payment(event), but=payment_id),
+        also_known_as=names(_first_generation_payment(event), but=payment_id),
         order_id=event.order_id,
         reason=reason or event.reason,
     )
@@ -434,10 +443,10 @@ def _dispute_outcome(event: _Event) -> Fact:
             lost = debited or refunded or (_disputed(event) if refunded is None else None)
         case "RESOLVED_WITH_PAYOUT" | "NONE":
             if debited is None:
-                raise Ignored("outcome_unknown")
+                raise Ignored("unknown_outcome")
             lost = debited
         case None:
-            raise Ignored("outcome_unknown")
+            raise Ignored("unknown_outcome")
         case _:
             raise Ignored("unknown_status")
     return _dispute(event, FactType.DISPUTE_LOST, lost) if lost else _dispute(event, FactType.DISPUTE_WON, _disputed(event))
@@ -445,7 +454,7 @@ def _dispute_outcome(event: _Event) -> Fact:
 
 def _debited(event: _Event) -> Money | None:
     """What the dispute itself cost the seller, without fees; None if the event does not show any movement of money."""
-    movements = [moved for moved in _list(event.object, "money_movements") if "amount" in moved]
+    movements = [moved for moved in objects(event.object, "money_movements", LIST_MAX) if "amount" in moved]
     if not movements:
         return None
     currency = _disputed(event).currency
@@ -465,8 +474,8 @@ def _disputed(event: _Event) -> Money:
 
 
 def _dispute(event: _Event, kind: FactType, amount: Money) -> Fact:
-    transactions = [identifier(disputed, "seller_transaction_id") for disputed in _list(event.object, "disputed_transactions")]
-    payment_ids = [name for name in transactions if name]
+    transactions = objects(event.object, "disputed_transactions", LIST_MAX)
+    payment_ids = [name for disputed in transactions if (name := identifier(disputed, "seller_transaction_id"))]
     if not payment_ids:
         raise Ignored("names_no_payment")
     return event.fact(
@@ -517,11 +526,13 @@ _REASONS = {
     "PAYMENT.SALE.PENDING": "not_paid",
     "PAYMENTS.PAYMENT.CREATED": "not_paid",
 }
-_REASONS_BY_FAMILY = {
+_FAMILIES = {
     "BILLING": "no_new_fact",
     "BILLING_AGREEMENTS": "no_new_fact",
     "CATALOG": "no_new_fact",
     "CHECKOUT.ORDER": "not_paid",
+    "CUSTOMER.ACCOUNT-LIMITATION": "no_new_fact",
+    "CUSTOMER.MANAGED-ACCOUNT": "no_new_fact",
     "CUSTOMER.MERCHANT-INTEGRATION": "no_new_fact",
     "IDENTITY": "no_new_fact",
     "INVOICING": "not_paid",
@@ -552,7 +563,7 @@ def _money(source: dict[str, Any], name: str, *, below_zero: bool = False) -> Mo
     value = stated.get("total", stated.get("value"))
     currency = stated.get("currency" if is_first else "currency_code")
     if not isinstance(currency, str) or currency not in EXPONENTS:
-        raise Ignored(CURRENCY_UNKNOWN)
+        raise Ignored(UNKNOWN_CURRENCY)
     if is_first and below_zero and isinstance(value, str):
         value = value.removeprefix("-")
     amount = money_from_decimal(value, currency)
@@ -569,12 +580,15 @@ def _cash(event: _Event) -> Money:
 
 
 def _fee(event: _Event) -> Money | None:
-    """What PayPal kept of a payment, or gave back of it with a refund, which the first generation may count below zero."""
-    breakdown = event.object.get("seller_receivable_breakdown", event.object.get("seller_payable_breakdown", {}))
-    stated = breakdown if isinstance(breakdown, dict) else {}
-    places = ((stated, "paypal_fee"), (event.object, "transaction_fee"), (event.object, "refund_from_transaction_fee"))
-    found = next(((source, name) for source, name in places if source.get(name)), None)
-    return _money(*found, below_zero=True) or None if found else None
+    """What the platform kept of a payment, or gave back of it with a refund; `paypal_fee` is PayPal's own.
+
+    None if there is none, as everywhere in the first generation.
+    """
+    places = (member(event.object, name) for name in ("seller_receivable_breakdown", "seller_payable_breakdown"))
+    fees = [_money(fee, "amount") for place in places for fee in objects(place, "platform_fees", LIST_MAX)]
+    if len({fee.currency for fee in fees}) != 1:
+        return None
+    return sum(fees[1:], fees[0]) or None
 
 
 # --- reading objects -----------------------------------------------------------------------------------------------------
@@ -589,18 +603,4 @@ def _linked(event: _Event, rel: str, kind: str) -> str | None:
 
 
 def _links(source: dict[str, Any], rel: str) -> list[str]:
-    return [href for link in _list(source, "links") if link.get("rel") == rel and (href := text(link, "href"))]
-
-
-def _list(source: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects of a list, empty if it is absent."""
-    value = source.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise Reject(UNREADABLE_BODY, f"{name} is no list of objects")
-    if len(value) > LIST_MAX:
-        raise Reject(UNREADABLE_BODY, f"{name} is too long a list")
-    return value
-
-
-def _names(name: str | None, *, but: str | None) -> tuple[str, ...]:
-    return (name,) if name and name != but else ()
+    return [href for link in objects(source, "links", LIST_MAX) if link.get("rel") == rel and (href := text(link, "href"))]

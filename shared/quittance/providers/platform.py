@@ -18,8 +18,18 @@ import fastjsonschema
 
 from quittance.countries import iso_country
 from quittance.errors import Reject
-from quittance.facts import INTERNAL_TYPES, PAYOUT_TYPES, REGISTRATION_TYPES, Fact, FactType, Item, Payer, PayoutLine
-from quittance.money import EXPONENTS, Money, money_from_minor_units
+from quittance.facts import (
+    INTERNAL_TYPES,
+    PAYOUT_TYPES,
+    REGISTRATION_TYPES,
+    Fact,
+    FactType,
+    Item,
+    Payer,
+    PayoutAdjustment,
+    PayoutLine,
+)
+from quittance.money import EXPONENTS, VALUE_MAX, Money, money_from_minor_units
 from quittance.policy import policy_from_json
 from quittance.providers import SIGNATURE_MISMATCH, SIGNATURE_MISSING, Acknowledgement, Translation
 from quittance.providers.payload import ID_BYTES_MAX, any_equal, json_object, signed_at, utc_instant
@@ -232,6 +242,7 @@ def _fact(kind: FactType, data: dict[str, Any], occurred_at: str) -> Fact:
         occurrence=data.get("capture_id", "") if kind is FactType.PAYMENT_FAILED else "",
         amount=amount,
         payout_lines=_payout_lines(data, amount.currency) if kind in PAYOUT_TYPES else (),
+        payout_adjustments=tuple(_payout_adjustments(data, amount.currency)) if kind in PAYOUT_TYPES else (),
         items=_items(data, amount),
         payer=_payer(data.get("customer")),
         fee=_amount(data["fee"]) if "fee" in data else None,
@@ -340,6 +351,48 @@ def _payout_lines(data: dict[str, Any], currency: str) -> tuple[PayoutLine, ...]
         )
         for line in data["payments"]
     )
+
+
+_ADJUSTMENTS = {"refunds": "refund", "disputes": "dispute", "other": "other"}
+"""A list of a payout, and what its entries are."""
+
+
+def _payout_adjustments(data: dict[str, Any], currency: str) -> Iterator[PayoutAdjustment]:
+    """What else a payout holds. An entry that says too little is kept without an amount: it shows when the payout is tied out."""
+    for name, kind in _ADJUSTMENTS.items():
+        for place, entry in enumerate(data.get(name, ())):
+            unread = PayoutAdjustment(kind="unknown", id=f"{name}[{place}]", gross=0, fee=0, net=0)
+            yield (_adjustment(entry, kind, currency) if isinstance(entry, dict) else None) or unread
+
+
+def _adjustment(entry: dict[str, Any], kind: str, currency: str) -> PayoutAdjustment | None:
+    """A refund or dispute takes its amount from the payout, and gives it back if that is negative; anything else adds it."""
+    amount, fee = (_signed_part(entry.get(name, 0), currency) for name in ("amount", "fee"))
+    if not amount or fee is None:
+        return None
+    gross = amount if kind == "other" else -amount
+    payment_id = _id_said(entry, "payment_id")
+    return PayoutAdjustment(
+        kind=(_id_said(entry, "kind") or kind) if kind == "other" else kind,
+        id=_id_said(entry, f"{kind}_id") or _id_said(entry, "id") or payment_id or kind,
+        payment_id=payment_id,
+        gross=gross,
+        fee=fee,
+        net=gross - fee,
+    )
+
+
+def _signed_part(said: object, currency: str) -> int | None:
+    """Minor units of the payout's currency, which may be named again; None for anything else."""
+    value, named = (said.get("value"), said.get("currency")) if isinstance(said, dict) else (said, currency)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > VALUE_MAX:
+        return None
+    return value if isinstance(named, str) and named.upper() == currency else None
+
+
+def _id_said(entry: dict[str, Any], name: str) -> str | None:
+    value = entry.get(name)
+    return value if isinstance(value, str) and _is_short(value) else None
 
 
 def _part(amount: float | dict[str, Any], currency: str) -> int:

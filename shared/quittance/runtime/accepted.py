@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 def accepted(name: str, chosen: Provider, translation: Translation) -> None:
     """Count and log one event of the provider called `name`, once all it means is queued."""
     known_type = translation.event_type if translation.event_type in chosen.EVENT_TYPES else "other"
-    metric = "FactsAccepted" if translation.facts else "SightingsAccepted" if translation.sighting else "EventsIgnored"
-    count(metric, provider=name, event_type=known_type, value=max(1, len(translation.facts)))
+    counted(name, known_type, translation)
     logger.info(
         "delivery accepted",
         extra={
@@ -26,3 +25,17 @@ def accepted(name: str, chosen: Provider, translation: Translation) -> None:
             "reason": translation.ignored,
         },
     )
+
+
+def counted(name: str, event_type: str, translation: Translation) -> None:
+    """Count one event, or what was fetched for its sake, under what became of it. `event_type` is out of a closed set."""
+    if translation.is_not_understood:
+        count("EventsNotUnderstood", provider=name, event_type=translation.ignored or "")
+    elif translation.ignored:
+        count("EventsIgnored", provider=name, event_type=event_type)
+    elif translation.sighting:
+        count("SightingsAccepted", provider=name, event_type=event_type)
+    elif translation.facts:
+        count("FactsAccepted", provider=name, event_type=event_type, value=len(translation.facts))
+    else:
+        count("FetchesAsked", provider=name, event_type=event_type)

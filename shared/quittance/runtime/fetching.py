@@ -12,15 +12,17 @@ from botocore.config import Config
 
 from quittance.fetching import Fetcher
 from quittance.provider_api import ProviderApi
+from quittance.runtime.accepted import counted
 from quittance.runtime.observability import count
 from quittance.runtime.play_money import on_this_stack
 from quittance.runtime.queues import Queues, delivery_messages
+from quittance.runtime.sdk import LEAN
 from quittance.runtime.secrets import Connections
 
 if TYPE_CHECKING:
     from quittance.providers import Translation
 
-_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}, **LEAN)
 
 
 def fetcher() -> Fetcher:
@@ -32,8 +34,7 @@ def fetcher() -> Fetcher:
         translation = on_this_stack(translation, environment)
         received_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         queues.send(delivery_messages(provider, connection, translation, received_at))
-        metric = "FactsAccepted" if translation.facts else "EventsIgnored"
-        count(metric, provider=provider, event_type="fetched", value=max(1, len(translation.facts)))
+        counted(provider, "fetched", translation)
 
     def skipped(provider: str, reason: str) -> None:
         count("FetchesSkipped", provider=provider, event_type=reason)

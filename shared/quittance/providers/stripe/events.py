@@ -6,10 +6,8 @@ PaymentIntent (else the charge, else the billing invoice until it names its paym
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from quittance.errors import Reject
@@ -23,21 +21,36 @@ from quittance.providers import (
     Reference,
     Translation,
 )
-from quittance.providers.payload import UNREADABLE_BODY, any_equal, json_object, signed_at, utc_instant, utc_instant_from_epoch
+from quittance.providers.fields import (
+    Ignored,
+    code,
+    country,
+    facts_or_reason,
+    identifier,
+    instant,
+    member,
+    names,
+    payer_of,
+    reason_for,
+    required,
+    text,
+)
+from quittance.providers.payload import (
+    UNREADABLE_BODY,
+    any_equal,
+    hex_digests,
+    json_object,
+    signed_at,
+    utc_instant_from_epoch,
+)
 from quittance.providers.stripe.reading import (
-    code_in,
     difference,
     expanded,
     id_in,
-    key_of,
     list_in,
     money_in,
     money_or_zero,
-    names,
-    object_in,
-    optional_object,
     stripe_money,
-    text_in,
     whole_number,
 )
 
@@ -69,8 +82,7 @@ def verify(raw: bytes, headers: Mapping[str, str], secrets: Sequence[str], now_s
     if not timestamps or not signatures:
         raise Reject(SIGNATURE_MALFORMED)
     signed = signed_at(timestamps[0], now_s, TOLERANCE_S).encode() + b"." + raw
-    expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
-    if not any_equal(expected, signatures):
+    if not any_equal(hex_digests(signed, secrets), signatures):
         raise Reject(SIGNATURE_MISMATCH)
 
 
@@ -90,16 +102,12 @@ class Event:
     account: str
     occurred_at: str
     api_version: str
-    """The day of the API version that rendered `object`, or empty when the event does not say."""
+    """The API version that rendered `object`, which begins with its day; empty when the event does not say."""
 
     def fact(self, kind: FactType, key: str, payment_id: str | None, **more: Any) -> Fact:  # noqa: ANN401 - the fields of `Fact`
         """A fact of this event, with what `more` adds to it."""
         values = {"provider": PROVIDER, "account": self.account, "occurred_at": self.occurred_at} | more
         return Fact(type=kind, key=key, payment_id=payment_id, **values)
-
-
-class Ignored(Exception):
-    """The event makes no fact; its argument is the reason."""
 
 
 THIN = "v1."
@@ -117,33 +125,26 @@ def translate(raw: bytes, connection: str, settings: Mapping[str, Any]) -> Trans
     Raises `Reject` for a body that is no Stripe event, or whose object misses or contradicts what its type needs.
     """
     body = json_object(raw)
-    event_id, event_type, style = (id_in(body, name) for name in ("id", "type", "object"))
-    if not event_id or not event_type or style not in {"event", "v2.core.event"}:
+    style = body.get("object")
+    if style not in ["event", "v2.core.event"]:  # a list: whatever JSON holds can be looked for in it
         raise Reject(UNREADABLE_BODY, "not a Stripe event")
+    event_id, event_type = required(body, "id"), required(body, "type")
     if style == "v2.core.event":
         return _thin(body, event_id, event_type, connection)
-    version = text_in(body, "api_version") or ""
     event = Event(
         type=event_type,
-        object=object_in(object_in(body, "data"), "object"),
-        account=id_in(body, "account") or f"connection:{connection}",
+        object=member(member(body, "data"), "object"),
+        account=identifier(body, "account") or f"connection:{connection}",
         occurred_at=utc_instant_from_epoch(body.get("created")),
-        api_version=version[:10] if _VERSION.match(version) else "",
+        api_version=text(body, "api_version") or "",
     )
-    facts: tuple[Fact, ...] = ()
-    fetch: tuple[Reference, ...] = ()
-    ignored = None
-    try:
-        facts = tuple(facts_of(event))
-        fetch = tuple(_left_out(event))
-    except Ignored as reason:
-        ignored = str(reason)
+    facts, ignored = facts_or_reason(lambda: facts_of(event))
     return Translation(
         event_id=event_id,
         event_type=event_type,
         account=event.account,
         facts=facts,
-        fetch=fetch,
+        fetch=() if ignored else tuple(_left_out(event)),
         ignored=ignored,
         is_test=is_test(body, event.object),
         occurred_at=event.occurred_at,
@@ -156,13 +157,10 @@ def is_test(*sources: dict[str, Any]) -> bool | None:
     return not all(modes) if modes else None
 
 
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-
-
 def _thin(body: dict[str, Any], event_id: str, event_type: str, connection: str) -> Translation:
     """A thin event carries no snapshot: it names the object, and in `context` the connected account."""
-    context = (id_in(body, "context") or "").rpartition("/")[2]
-    named, ignored = _named(optional_object(body, "related_object"), event_type.removeprefix(THIN))
+    context = (identifier(body, "context") or "").rpartition("/")[2]
+    named, ignored = _named(member(body, "related_object"), event_type.removeprefix(THIN))
     return Translation(
         event_id=event_id,
         event_type=event_type,
@@ -170,23 +168,14 @@ def _thin(body: dict[str, Any], event_id: str, event_type: str, connection: str)
         fetch=(named,) if named else (),
         ignored=ignored,
         is_test=is_test(body),
-        occurred_at=_created(body),
+        occurred_at=instant(body, "created") if "created" in body else "",
     )
-
-
-def _created(body: dict[str, Any]) -> str:
-    """When a thin event happened; empty if it does not say."""
-    created = text_in(body, "created")
-    try:
-        return utc_instant(created) if created else ""
-    except ValueError:
-        raise Reject(UNREADABLE_BODY, "created is not an instant") from None
 
 
 def _named(related: dict[str, Any], event_type: str) -> tuple[Reference | None, str | None]:
     """The object to fetch for an event of a type that says something about money, or why nothing is fetched."""
     if event_type not in ROWS:
-        return None, _reason(event_type)
+        return None, reason_for(event_type, _REASONS, _FAMILIES)
     kind, object_id = id_in(related, "type"), id_in(related, "id") or ""
     if kind != ROWS[event_type][0] or not OBJECT_ID.fullmatch(object_id):
         return None, "names_no_object"
@@ -194,11 +183,13 @@ def _named(related: dict[str, Any], event_type: str) -> tuple[Reference | None, 
 
 
 def _left_out(event: Event) -> Iterator[Reference]:
-    """What a snapshot does not say, and an object does: the payments of an invoice, the balance transactions of a payout."""
+    """What a snapshot does not say, and an object does: what a charge cost, the payments of an invoice, what a payout holds."""
     object_id = id_in(event.object, "id") or ""
     if not OBJECT_ID.fullmatch(object_id):
         return
-    if event.type in _INVOICE_PAID and _names_no_payment(event.object):
+    if event.type == "charge.updated" and not expanded(event.object, "balance_transaction"):
+        yield Reference("charge", object_id, optional=True)
+    elif event.type in _INVOICE_PAID and _names_no_payment(event.object):
         yield Reference("invoice", object_id, optional=True)
     elif event.type == "payout.paid" and event.object.get("automatic") is not False:
         yield Reference("payout", object_id, optional=True)
@@ -207,20 +198,49 @@ def _left_out(event: Event) -> Iterator[Reference]:
 
 
 def facts_of(event: Event) -> Iterable[Fact]:
-    if row := ROWS.get(event.type):
-        kind, stated = row
-        if text_in(event.object, "object") not in {kind, None}:
-            raise Reject(UNREADABLE_BODY, "the object is not what the event's type is about")
-        return stated(event)
-    raise Ignored(_reason(event.type))
+    """The facts that an event states, or that a fetched object does.
+
+    Raises `Ignored` if there are none, also for a version or a status of its object that is not known.
+    """
+    if event.type not in ROWS:
+        raise Ignored(reason_for(event.type, _REASONS, _FAMILIES))
+    kind, row = ROWS[event.type]
+    if text(event.object, "object") not in {kind, None}:
+        raise Reject(UNREADABLE_BODY, "the object is not what the event's type is about")
+    if event.api_version and not _is_known(event.api_version):
+        raise Ignored("unknown_version")
+    status = text(event.object, "payment_status" if kind == "checkout.session" else "status")
+    if status and status not in _STATUSES[kind].split():
+        raise Ignored("unknown_status")
+    return row(event)
 
 
-def _reason(event_type: str) -> str:
-    """Why events of a type that states nothing are ignored."""
-    version, _, rest = event_type.partition(".")
-    families = _REASONS_BY_NEW_FAMILY if version == "v2" else _REASONS_BY_FAMILY
-    family = (rest if version == "v2" else event_type).partition(".")[0]
-    return _REASONS.get(event_type) or families.get(family, "unknown_event_type")
+def _is_known(version: str) -> bool:
+    """A day, since the end of 2024 with the name of the last release that broke something, and whatever is on trial.
+
+    What a release of another name broke is not known.
+    """
+    found = _VERSION.fullmatch(version)
+    return found is not None and (found["name"] in _RELEASES if found["name"] else found["day"] <= _LAST_VERSION)
+
+
+_VERSION = re.compile(r"(?P<day>20\d\d-\d\d-\d\d)(?:\.(?P<name>[a-z]+))?(?:;.*)?", re.ASCII)
+_RELEASES = frozenset({"acacia", "basil", "clover", "dahlia", "endive", "preview"})
+_LAST_VERSION = "2026-10-28"
+
+_STATUSES = {
+    "charge": "succeeded paid pending failed",  # "paid" until API version 2015-02-18
+    "checkout.session": "paid unpaid no_payment_required",
+    "dispute": "warning_needs_response warning_under_review warning_closed needs_response under_review charge_refunded won lost"
+    " prevented appeal_needs_response appeal_under_review",
+    "invoice": "draft open paid uncollectible void",
+    "invoice_payment": "open paid canceled",
+    "payment_intent": "requires_payment_method requires_confirmation requires_action requires_source requires_source_action"
+    " requires_capture processing canceled succeeded",
+    "payout": "pending in_transit paid failed canceled",
+    "refund": "pending requires_action succeeded failed canceled",
+}
+"""Every status that an object of each kind may have; a Checkout session's is that of its payment. Any other is not guessed."""
 
 
 # --- payments ------------------------------------------------------------------------------------------------------------
@@ -228,12 +248,12 @@ def _reason(event_type: str) -> str:
 
 def _payment_intent_succeeded(event: Event) -> Iterator[Fact]:
     intent = event.object
-    intent_id, amount = key_of(intent), money_in(intent, "amount_received")
+    intent_id, amount = required(intent, "id"), money_in(intent, "amount_received")
     _require_cash(amount)
     charge = _charge_of(intent)
     charge_id = id_in(charge, "id")
-    details = _payment_details(intent) | _payment_details(charge) | {"also_known_as": names(charge_id)}
-    if text_in(intent, "capture_method") == "manual" and charge_id:
+    details = _payment_details(intent) | _payment_details(charge) | _fee_of(intent, charge) | {"also_known_as": names(charge_id)}
+    if text(intent, "capture_method") == "manual" and charge_id:
         yield _capture(event, charge_id, intent_id, amount, details)
     else:
         yield event.fact(FactType.PAYMENT_SUCCEEDED, intent_id, intent_id, amount=amount, **details)
@@ -241,13 +261,13 @@ def _payment_intent_succeeded(event: Event) -> Iterator[Fact]:
 
 def _charge_captured(event: Event) -> Iterator[Fact]:
     charge = event.object
-    charge_id = key_of(charge)
+    charge_id = required(charge, "id")
     if "amount_captured" in charge:
         amount = money_in(charge, "amount_captured")
     else:
         amount = difference(money_in(charge, "amount"), money_or_zero(charge, "amount_refunded"))
     _require_cash(amount)
-    details = _payment_details(charge) | {"also_known_as": names(charge_id)}
+    details = _payment_details(charge) | _fee_of(charge) | {"also_known_as": names(charge_id)}
     yield _capture(event, charge_id, id_in(charge, "payment_intent") or charge_id, amount, details)
 
 
@@ -267,9 +287,9 @@ def _capture(event: Event, charge_id: str, payment_id: str, amount: Money, detai
 
 def _charge_succeeded(event: Event) -> Iterator[Fact]:
     charge = event.object
-    charge_id = key_of(charge)
+    charge_id = required(charge, "id")
     payment_id = id_in(charge, "payment_intent") or charge_id
-    if text_in(charge, "status") not in {None, "succeeded", "paid"}:  # "paid" until API version 2015-02-18
+    if text(charge, "status") in {"pending", "failed"}:
         raise Ignored("not_paid")
     details = _payment_details(charge) | {"also_known_as": names(charge_id, but=payment_id)}
     if charge.get("captured") is False:
@@ -277,12 +297,44 @@ def _charge_succeeded(event: Event) -> Iterator[Fact]:
         return
     amount = money_in(charge, "amount_captured" if charge.get("amount_captured") else "amount")
     _require_cash(amount)
-    yield event.fact(FactType.PAYMENT_SUCCEEDED, payment_id, payment_id, amount=amount, **details)
+    yield event.fact(FactType.PAYMENT_SUCCEEDED, payment_id, payment_id, amount=amount, **details, **_fee_of(charge))
+
+
+def _charge_updated(event: Event) -> Iterable[Fact]:
+    """The payment once more, now that a fee of it is known: what a charge cost is booked with its money, which may be later.
+
+    Only the platform's own fee is told; what Stripe keeps for itself is on Stripe's own invoice.
+    """
+    if not _may_tell_fee(event.object):
+        raise Ignored("no_new_fact")
+    if not (booked := expanded(event.object, "balance_transaction")):
+        return ()  # what it names is fetched
+    # The update may be late. The money was booked when the payment succeeded, and that is all that is told again.
+    at_booking = replace(event, occurred_at=min(event.occurred_at, utc_instant_from_epoch(booked.get("created"))))
+    is_by_hand = text(expanded(event.object, "payment_intent"), "capture_method") == "manual"
+    return (_charge_captured if is_by_hand else _charge_succeeded)(at_booking)
+
+
+def _may_tell_fee(charge: dict[str, Any]) -> bool:
+    """Whether a paid charge names what it cost, and the platform kept some of it."""
+    is_paid = charge.get("captured") is not False and text(charge, "status") in {"succeeded", "paid"}
+    is_booked = bool(id_in(charge, "balance_transaction"))
+    return is_paid and is_booked and ("application_fee" in charge or "application_fee_amount" in charge)
+
+
+def _fee_of(*sources: dict[str, Any]) -> dict[str, Money]:
+    """What the platform keeps: as it was booked, in the currency of the account, else as it was asked for; empty if nothing."""
+    booked = (expanded(source, "balance_transaction") for source in sources)
+    kept = (detail for entry in booked for detail in list_in(entry, "fee_details"))
+    asked = (source for source in sources if "application_fee_amount" in source)
+    fees = [money_in(detail, "amount") for detail in kept if text(detail, "type") == "application_fee"]
+    fees += [money_in(source, "application_fee_amount") for source in asked]
+    return {"fee": fees[0]} if fees and fees[0] else {}
 
 
 def _amount_capturable_updated(event: Event) -> Iterator[Fact]:
     intent = event.object
-    intent_id = key_of(intent)
+    intent_id = required(intent, "id")
     if not money_in(intent, "amount_capturable"):
         raise Ignored("nothing_capturable")
     charge = _charge_of(intent)
@@ -306,7 +358,7 @@ def _authorization(event: Event, payment_id: str, amount: Money, details: dict[s
 
 def _checkout_paid(event: Event) -> Iterator[Fact]:
     session = event.object
-    if text_in(session, "payment_status") != "paid":
+    if text(session, "payment_status") != "paid":
         raise Ignored("not_paid")
     amount = money_in(session, "amount_total")
     _require_cash(amount)
@@ -323,7 +375,7 @@ def _checkout_paid(event: Event) -> Iterator[Fact]:
         # Checkout starts subscriptions; it never renews one.
         awaits_renewal=False if invoice_id else None,
         method=_only_method(session),
-        payer=_payer(optional_object(session, "customer_details")),
+        payer=_payer(member(session, "customer_details")),
     )
 
 
@@ -344,9 +396,9 @@ _INVOICE_PAID = frozenset({"invoice.paid", "invoice.payment_succeeded"})
 
 def _invoice_paid(event: Event) -> Iterator[Fact]:
     invoice = event.object
-    invoice_id, amount = key_of(invoice), money_in(invoice, "amount_paid")
+    invoice_id, amount = required(invoice, "id"), _amount_paid(invoice)
     _require_cash(amount)
-    reason = text_in(invoice, "billing_reason")
+    reason = text(invoice, "billing_reason")
     is_renewal = reason == "subscription_cycle"
     named = _payments_of(invoice, amount)
     payer = _invoice_payer(invoice)
@@ -364,7 +416,7 @@ def _invoice_paid(event: Event) -> Iterator[Fact]:
             also_known_as=names(paid.charge_id, but=paid.id),
             awaits_renewal=is_renewal if reason else None,
             subscription_id=subscription_id,
-            description=text_in(invoice, "description"),
+            description=text(invoice, "description"),
             payer=payer,
         )
     if is_renewal:
@@ -388,19 +440,27 @@ def _payments_of(invoice: dict[str, Any], amount: Money) -> list[_PaidBy]:
     intent_id, charge_id = id_in(invoice, "payment_intent"), id_in(invoice, "charge")
     if name := intent_id or charge_id:
         return [_PaidBy(name, charge_id, amount)]
-    paid = (entry for entry in list_in(invoice, "payments") if text_in(entry, "status") == "paid")
+    paid = (entry for entry in list_in(invoice, "payments") if text(entry, "status") == "paid")
     return [by for entry in paid if (by := _paid_by(entry))]
 
 
 def _names_no_payment(invoice: dict[str, Any]) -> bool:
     """Whether money was paid on an invoice that names none of its payments."""
-    is_paid = bool(whole_number(invoice, "amount_paid")) and invoice.get("paid_out_of_band") is not True
-    return is_paid and not _payments_of(invoice, money_in(invoice, "amount_paid"))
+    amount = _amount_paid(invoice)
+    return bool(amount) and invoice.get("paid_out_of_band") is not True and not _payments_of(invoice, amount)
+
+
+def _amount_paid(invoice: dict[str, Any]) -> Money:
+    """Until 2018 an invoice told only what was due, and whether that was paid."""
+    is_old = "amount_paid" not in invoice and invoice.get("paid") is True
+    return money_in(invoice, "amount_due" if is_old else "amount_paid")
 
 
 def _paid_by(invoice_payment: dict[str, Any]) -> _PaidBy | None:
     """The payment that an `invoice_payment` object links to its invoice; None if no money moved through Stripe."""
-    payment = object_in(invoice_payment, "payment")
+    payment = member(invoice_payment, "payment")
+    if not payment:
+        raise Reject(UNREADABLE_BODY, "an invoice payment without its payment")
     charge_id = id_in(payment, "charge")
     name = id_in(payment, "payment_intent") or charge_id
     return _PaidBy(name, charge_id, money_in(invoice_payment, "amount_paid")) if name else None
@@ -408,7 +468,7 @@ def _paid_by(invoice_payment: dict[str, Any]) -> _PaidBy | None:
 
 def _invoice_payment_paid(event: Event) -> Iterator[Fact]:
     link = event.object
-    if text_in(link, "status") != "paid":
+    if text(link, "status") != "paid":
         raise Ignored("not_paid")
     paid = _paid_by(link)
     if paid is None:
@@ -431,7 +491,7 @@ def _invoice_payment_paid(event: Event) -> Iterator[Fact]:
 
 def _subscription_of(invoice: dict[str, Any]) -> str | None:
     """Moved into `parent` with API version 2025-03-31."""
-    details = optional_object(optional_object(invoice, "parent"), "subscription_details")
+    details = member(member(invoice, "parent"), "subscription_details")
     return id_in(invoice, "subscription") or id_in(details, "subscription")
 
 
@@ -439,8 +499,8 @@ def _period_of(invoice: dict[str, Any]) -> dict[str, str | None]:
     """Plan and period from the line of the subscription. The invoice's own period is the one before."""
     lines = list_in(invoice, "lines")
     line = next((line for line in lines if _is_subscription_line(line)), lines[0] if lines else {})
-    period, price, plan = optional_object(line, "period"), expanded(line, "price"), expanded(line, "plan")
-    name = text_in(line, "description") or text_in(price, "nickname") or text_in(plan, "nickname") or text_in(plan, "name")
+    period, price, plan = member(line, "period"), expanded(line, "price"), expanded(line, "plan")
+    name = text(line, "description") or text(price, "nickname") or text(plan, "nickname") or text(plan, "name")
     return {
         "subscription_plan": name,
         "period_start": utc_instant_from_epoch(period["start"]) if "start" in period else None,
@@ -458,9 +518,9 @@ def _last_second(period: dict[str, Any]) -> str | None:
 
 
 def _is_subscription_line(line: dict[str, Any]) -> bool:
-    parent = optional_object(line, "parent")
-    details = optional_object(parent, "subscription_item_details")
-    is_subscription = "subscription" in (text_in(line, "type") or "") or bool(details)
+    parent = member(line, "parent")
+    details = member(parent, "subscription_item_details")
+    is_subscription = "subscription" in (text(line, "type") or "") or bool(details)
     return is_subscription and not (line.get("proration") is True or details.get("proration") is True)
 
 
@@ -469,30 +529,30 @@ def _is_subscription_line(line: dict[str, Any]) -> bool:
 
 def _payment_intent_failed(event: Event) -> Iterator[Fact]:
     intent = event.object
-    intent_id = key_of(intent)
-    error = optional_object(intent, "last_payment_error")
+    intent_id = required(intent, "id")
+    error = member(intent, "last_payment_error")
     charge = id_in(error, "charge") or id_in(_charge_of(intent), "id")
-    yield _failure(event, intent_id, charge, money_in(intent, "amount"), code_in(error, "code"))
+    yield _failure(event, intent_id, charge, money_in(intent, "amount"), code(error, "code"))
 
 
 def _charge_failed(event: Event) -> Iterator[Fact]:
     charge = event.object
-    charge_id = key_of(charge)
+    charge_id = required(charge, "id")
     payment_id = id_in(charge, "payment_intent") or charge_id
-    yield _failure(event, payment_id, charge_id, money_in(charge, "amount"), code_in(charge, "failure_code"))
+    yield _failure(event, payment_id, charge_id, money_in(charge, "amount"), code(charge, "failure_code"))
 
 
 def _invoice_failed(event: Event) -> Iterator[Fact]:
     invoice = event.object
-    invoice_id = key_of(invoice)
+    invoice_id = required(invoice, "id")
     intent = expanded(invoice, "payment_intent")
-    error = optional_object(intent, "last_payment_error")
+    error = member(intent, "last_payment_error")
     charge = id_in(invoice, "charge") or id_in(error, "charge") or id_in(_charge_of(intent), "id")
     payment_id = id_in(invoice, "payment_intent") or charge or invoice_id
     # An invoice that names no payment still counts its attempts.
     attempt = charge or (f"attempt:{whole_number(invoice, 'attempt_count')}" if payment_id == invoice_id else None)
     amount = money_in(invoice, "amount_remaining" if "amount_remaining" in invoice else "amount_due")
-    yield _failure(event, payment_id, attempt, amount, code_in(error, "code"), invoice_id=invoice_id)
+    yield _failure(event, payment_id, attempt, amount, code(error, "code"), invoice_id=invoice_id)
 
 
 def _checkout_failed(event: Event) -> Iterator[Fact]:
@@ -524,7 +584,7 @@ def _failure(  # noqa: PLR0913 - what the events have in common
 
 
 def _refund_changed(event: Event) -> Iterator[Fact]:
-    match text_in(event.object, "status"):
+    match text(event.object, "status"):
         case "succeeded":
             yield _refund(event, FactType.REFUND_SUCCEEDED, event.object)
         case "failed" | "canceled":
@@ -540,7 +600,7 @@ def _refund_failed(event: Event) -> Iterator[Fact]:
 
 
 def _refund(event: Event, kind: FactType, refund: dict[str, Any], charge: dict[str, Any] | None = None) -> Fact:
-    refund_id = key_of(refund)
+    refund_id = required(refund, "id")
     charge = charge or {}
     charge_id = id_in(refund, "charge") or id_in(charge, "id")
     payment_id = id_in(refund, "payment_intent") or id_in(charge, "payment_intent") or charge_id
@@ -555,21 +615,21 @@ def _refund(event: Event, kind: FactType, refund: dict[str, Any], charge: dict[s
         occurred_at=min(made_at, event.occurred_at),
         amount=money_in(refund, "amount"),
         also_known_as=names(charge_id, but=payment_id),
-        reason=code_in(refund, "failure_reason") or code_in(refund, "reason"),
+        reason=code(refund, "failure_reason") or code(refund, "reason"),
     )
 
 
 def _charge_refunded(event: Event) -> Iterator[Fact]:
     """Only older API versions need this event: it lists the refunds, or else carries their running total."""
     charge = event.object
-    charge_id = key_of(charge)
+    charge_id = required(charge, "id")
     if event.api_version >= REFUND_EVENTS_FOR_ALL_REFUNDS:
         raise Ignored("refund_events_report_it")
     if charge.get("captured") is False:
         raise Ignored("authorization_released")
     released = _released(charge)
     listed = _without_release(list_in(charge, "refunds"), released)
-    if listed and all(text_in(refund, "status") for refund in listed):
+    if listed and all(text(refund, "status") for refund in listed):
         succeeded = [refund for refund in listed if refund["status"] == "succeeded"]
         if not succeeded:
             raise Ignored("refund_pending")
@@ -613,9 +673,8 @@ _OPEN_DISPUTE = frozenset({"needs_response", "under_review", "appeal_needs_respo
 
 
 def _dispute_created(event: Event) -> Iterator[Fact]:
-    status = _dispute_status(event)
-    if status not in _OPEN_DISPUTE | {"won", "lost"}:
-        raise Ignored("dispute_prevented" if status == "prevented" else "unknown_status")
+    if _dispute_status(event) not in _OPEN_DISPUTE | {"won", "lost"}:
+        raise Ignored("unknown_status")
     yield _dispute(event, FactType.DISPUTE_OPENED)
 
 
@@ -634,8 +693,6 @@ def _dispute_by_status(event: Event) -> Iterator[Fact]:
     match _dispute_status(event):
         case "won" | "lost":
             yield _dispute_outcome(event)
-        case "prevented":
-            raise Ignored("dispute_prevented")
         case status if status in _OPEN_DISPUTE:
             raise Ignored("dispute_open")
         case _:
@@ -643,17 +700,19 @@ def _dispute_by_status(event: Event) -> Iterator[Fact]:
 
 
 def _dispute_status(event: Event) -> str:
-    """The dispute's status; an inquiry, which moves no money, is ignored here."""
-    status = text_in(event.object, "status") or ""
+    """The dispute's status; what moves no money as a dispute is ignored here: an inquiry, and what ended in a plain refund."""
+    status = text(event.object, "status") or ""
     if status.startswith("warning_"):
         raise Ignored("inquiry")
+    if status in {"prevented", "charge_refunded"}:
+        raise Ignored("refund_events_report_it")
     return status
 
 
 def _dispute_outcome(event: Event) -> Fact:
     """A dispute is won or lost as a whole by its status, in part by its balance transactions: there is no status for that."""
     withheld, reinstated = _balance(event.object)
-    if text_in(event.object, "status") == "lost" or (withheld and reinstated):
+    if text(event.object, "status") == "lost" or (withheld and reinstated):
         return _dispute(event, FactType.DISPUTE_LOST, withheld)
     return _dispute(event, FactType.DISPUTE_WON)
 
@@ -665,8 +724,8 @@ def _balance(dispute: dict[str, Any]) -> tuple[Money | None, bool]:
     the disputed amount. Fees are kept apart from the amounts and are not part of it.
     """
     transactions = list_in(dispute, "balance_transactions")
-    currency = (text_in(dispute, "currency") or "").lower()
-    if any((text_in(transaction, "currency") or "").lower() != currency for transaction in transactions):
+    currency = (text(dispute, "currency") or "").lower()
+    if any((text(transaction, "currency") or "").lower() != currency for transaction in transactions):
         return None, False
     amounts = [whole_number(transaction, "amount") for transaction in transactions]
     cost = -sum(amounts)
@@ -682,11 +741,11 @@ def _dispute(event: Event, kind: FactType, amount: Money | None = None) -> Fact:
         raise Reject(UNREADABLE_BODY, "a dispute of nothing")
     return event.fact(
         kind,
-        key_of(dispute),
+        required(dispute, "id" if "id" in dispute else "charge"),  # in 2013 a dispute was known by its charge
         payment_id,
         amount=amount or money_in(dispute, "amount"),
         also_known_as=names(charge_id, but=payment_id),
-        reason=code_in(dispute, "reason"),
+        reason=code(dispute, "reason"),
     )
 
 
@@ -702,7 +761,7 @@ def _payout_failed(event: Event) -> Iterator[Fact]:
 
 
 def _payout_by_status(event: Event) -> Iterator[Fact]:
-    match text_in(event.object, "status"):
+    match text(event.object, "status"):
         case "paid":
             yield _payout(event, FactType.PAYOUT_PAID)
         case "failed" | "canceled":
@@ -725,7 +784,7 @@ def _require_payment_out(payout: dict[str, Any]) -> None:
 def _payout(event: Event, kind: FactType) -> Fact:
     payout = event.object
     _require_payment_out(payout)
-    return event.fact(kind, key_of(payout), None, amount=money_in(payout, "amount"), reason=code_in(payout, "failure_code"))
+    return event.fact(kind, required(payout, "id"), None, amount=money_in(payout, "amount"), reason=code(payout, "failure_code"))
 
 
 # --- the table -----------------------------------------------------------------------------------------------------------
@@ -736,6 +795,7 @@ ROWS: dict[str, tuple[str, Callable[[Event], Iterable[Fact]]]] = {
     "payment_intent.payment_failed": ("payment_intent", _payment_intent_failed),
     "charge.succeeded": ("charge", _charge_succeeded),
     "charge.captured": ("charge", _charge_captured),
+    "charge.updated": ("charge", _charge_updated),
     "charge.failed": ("charge", _charge_failed),
     "charge.refunded": ("charge", _charge_refunded),
     "checkout.session.completed": ("checkout.session", _checkout_paid),
@@ -763,11 +823,20 @@ ROWS: dict[str, tuple[str, Callable[[Event], Iterable[Fact]]]] = {
 }
 """Event type -> the kind of object it is about, and the facts it states."""
 
-_REASONS = {
+_INVOICE_NOT_PAID = (
+    "created deleted finalization_failed finalized marked_uncollectible overdue overpaid payment_action_required"
+    " payment_attempt_required sent upcoming updated voided will_be_due discount_added discount_removed line_item_added"
+    " line_item_pricing_changed line_item_quantity_changed line_item_removed"
+)
+_REASONS = dict.fromkeys((f"invoice.{action}" for action in _INVOICE_NOT_PAID.split()), "not_paid") | {
     "charge.expired": "authorization_released",
     "charge.pending": "not_paid",
-    "charge.updated": "no_new_fact",
     "checkout.session.expired": "not_paid",
+    "credit_note.created": "refund_events_report_it",
+    "credit_note.updated": "refund_events_report_it",
+    "credit_note.voided": "refund_events_report_it",
+    "invoice_payment.canceled": "not_paid",
+    "invoice_payment.open": "not_paid",
     "payment_intent.canceled": "not_paid",
     "payment_intent.created": "not_paid",
     "payment_intent.partially_funded": "not_paid",
@@ -780,21 +849,26 @@ _REASONS = {
     "transfer.reversed": "not_a_sale",
     "transfer.updated": "not_a_sale",
 }
-_REASONS_BY_FAMILY = {
-    "application_fee": "not_a_sale",
-    "balance": "no_new_fact",
-    "credit_note": "refund_events_report_it",
-    "customer": "no_new_fact",
-    "invoice": "not_paid",
-    "invoiceitem": "not_paid",
-    "mandate": "no_new_fact",
-    "payment_method": "no_new_fact",
-    "setup_intent": "not_paid",
-    "subscription_schedule": "not_paid",
-    "topup": "not_a_sale",
-}
-_REASONS_BY_NEW_FAMILY = {"core": "no_new_fact", "money_management": "not_a_sale"}
-"""Why what makes no fact makes none: by event type, else by what comes before its first dot, after `v2.` if it begins so."""
+_NO_NEW_FACT = (
+    "account apps balance balance_settings billing billing_portal capability cash_balance coupon customer"
+    " customer_cash_balance_transaction entitlements file financial_connections identity mandate payment_link payment_method"
+    " person plan price product promotion_code radar reporting reserve review sigma source tax tax_rate terminal test_helpers"
+    " three_d_secure v2.commerce v2.core"
+)
+_NOT_A_SALE = (
+    "application_fee climate issuing_authorization issuing_card issuing_cardholder issuing_dispute issuing_personalization_design"
+    " issuing_token issuing_transaction topup treasury v2.money_management"
+)
+_NOT_PAID = "invoiceitem quote setup_intent subscription_schedule"
+_FAMILIES = (
+    dict.fromkeys(_NO_NEW_FACT.split(), "no_new_fact")
+    | dict.fromkeys(_NOT_A_SALE.split(), "not_a_sale")
+    | dict.fromkeys(_NOT_PAID.split(), "not_paid")
+)
+"""Why what makes no fact makes none: by event type, else by what it begins with.
+
+No family is known as a whole in which money from customers moves: a new type there may state a fact.
+"""
 
 EVENT_TYPES = frozenset(ROWS) | frozenset(_REASONS) | {f"{THIN}{kind}" for kind in ROWS}
 
@@ -812,15 +886,15 @@ _METHOD_OF = (
 
 def _payment_details(source: dict[str, Any]) -> dict[str, Any]:
     """What a PaymentIntent or a charge says about a payment beside its amount, without what it leaves open."""
-    reason = text_in(expanded(source, "invoice"), "billing_reason")
+    reason = text(expanded(source, "invoice"), "billing_reason")
     invoice_id = id_in(source, "invoice")
-    used = text_in(optional_object(source, "payment_method_details"), "type")
+    used = text(member(source, "payment_method_details"), "type")
     details = {
         "invoice_id": invoice_id,
         "awaits_renewal": (reason in {None, "subscription_cycle"}) if invoice_id else None,
         "method": _METHOD_OF.get(used, "other") if used else _only_method(source),
-        "payer": _payer(optional_object(source, "billing_details")),
-        "description": text_in(source, "description"),
+        "payer": _payer(member(source, "billing_details")),
+        "description": text(source, "description"),
     }
     return {name: value for name, value in details.items() if value is not None}
 
@@ -834,21 +908,15 @@ def _only_method(source: dict[str, Any]) -> str | None:
 
 
 def _payer(person: dict[str, Any]) -> Payer | None:
-    """Out of `billing_details` or `customer_details`; None if nobody is named."""
-    address = optional_object(person, "address")
-    tax_ids = list_in(person, "tax_ids")
-    country = (text_in(address, "country") or "").upper()
-    payer = Payer(
-        name=text_in(person, "name"),
-        email=text_in(person, "email"),
-        country=country if _COUNTRY.fullmatch(country) else None,
-        tax_number=text_in(person, "tax_id") or (text_in(tax_ids[0], "value") if tax_ids else None),
-        **{part: text_in(address, part) for part in ("line1", "line2", "city", "postal_code", "state")},
+    """Out of `billing_details` or `customer_details`."""
+    address, tax_ids = member(person, "address"), list_in(person, "tax_ids")
+    return payer_of(
+        name=text(person, "name"),
+        email=text(person, "email"),
+        country=country(address, "country"),
+        tax_number=text(person, "tax_id") or (text(tax_ids[0], "value") if tax_ids else None),
+        **{part: text(address, part) for part in ("line1", "line2", "city", "postal_code", "state")},
     )
-    return payer if payer.name or payer.email else None
-
-
-_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
 def _invoice_payer(invoice: dict[str, Any]) -> Payer | None:

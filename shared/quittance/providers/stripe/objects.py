@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,21 +9,13 @@ from typing import TYPE_CHECKING, Any
 from quittance.errors import Park, Reject, Retry
 from quittance.facts import Fact, FactType, PayoutAdjustment, PayoutLine
 from quittance.providers import Reference, Translation
+from quittance.providers.fields import code, facts_or_reason, names, objects, required, text
 from quittance.providers.payload import UNREADABLE_BODY, utc_instant_from_epoch
-from quittance.providers.stripe.events import OBJECT_ID, THIN, Event, Ignored, facts_of, is_test
-from quittance.providers.stripe.reading import (
-    LIST_MAX,
-    expanded,
-    id_in,
-    key_of,
-    list_in,
-    stripe_money,
-    text_in,
-    whole_number,
-)
+from quittance.providers.stripe.events import OBJECT_ID, THIN, Event, facts_of, is_test
+from quittance.providers.stripe.reading import LIST_MAX, expanded, id_in, list_in, stripe_money, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from quittance.providers import Api, FetchedFor
 
@@ -49,7 +40,11 @@ _COLLECTION_OF = {
     "payout": "payouts",
     "refund": "refunds",
 }
-_EXPANDED = {"invoice": "payments", "payment_intent": "latest_charge"}
+_EXPANDED = {
+    "charge": ("balance_transaction", "payment_intent"),
+    "invoice": ("payments",),
+    "payment_intent": ("latest_charge.balance_transaction",),
+}
 _CURSOR = "/"
 """Between the id of a payout and that of the balance transaction after which to go on."""
 
@@ -85,7 +80,7 @@ def fetch(
         object=found,
         account=told.account,
         occurred_at=told.occurred_at or utc_instant_from_epoch(found.get("created")),
-        api_version=API_VERSION[: len("2025-03-31")],
+        api_version=API_VERSION,
     )
     meaning = _translated(event, told)
     if reference.object == "payout" and any(fact.type is FactType.PAYOUT_PAID for fact in meaning.facts):
@@ -94,12 +89,7 @@ def fetch(
 
 
 def _translated(event: Event, told: FetchedFor) -> Translation:
-    facts: tuple[Fact, ...] = ()
-    ignored = None
-    try:
-        facts = tuple(facts_of(event))
-    except Ignored as reason:
-        ignored = str(reason)
+    facts, ignored = facts_or_reason(lambda: facts_of(event))
     return Translation(
         event_id=told.event_id,
         event_type=told.event_type,
@@ -115,22 +105,11 @@ def _object(api: Api, kind: str, object_id: str) -> dict[str, Any]:
     collection = _COLLECTION_OF.get(kind)
     if not collection or not OBJECT_ID.fullmatch(object_id):
         raise Park("object_not_found")
-    expand = {"expand[0]": _EXPANDED[kind]} if kind in _EXPANDED else {}
-    found: dict[str, Any] = _without_nulls(api.get(f"v1/{collection}/{object_id}", expand))
-    if key_of(found) != object_id or text_in(found, "object") != kind:
+    expand = {f"expand[{place}]": member for place, member in enumerate(_EXPANDED.get(kind, ()))}
+    found = api.get(f"v1/{collection}/{object_id}", expand)
+    if required(found, "id") != object_id or text(found, "object") != kind:
         raise Reject(UNREADABLE_BODY, "another object than the one that was asked for")
     return found
-
-
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """As deliveries are read: a member that is null is the same as absent."""
-    match value:
-        case dict():
-            return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
-        case list():
-            return [_without_nulls(inner) for inner in value]
-        case _:
-            return value
 
 
 # --- the state of an object ----------------------------------------------------------------------------------------------
@@ -138,14 +117,14 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def _type_now(kind: str, found: dict[str, Any], told: str) -> str:
     """The type of event that the object's state calls for. An event may be late, and a failed attempt be made good since."""
-    status = text_in(found, "status") or ""
+    status = text(found, "status") or ""
     now = told
     match kind:
         case "payment_intent":
             now = _intent_now(status, is_failed="last_payment_error" in found)
         case "charge" if status == "failed" or told == "charge.failed":
             now = "charge.failed" if status == "failed" else "charge.succeeded"
-        case "checkout.session" if text_in(found, "payment_status") == "paid":
+        case "checkout.session" if text(found, "payment_status") == "paid":
             now = "checkout.session.completed"
         case "invoice" if status == "paid":
             now = "invoice.paid"
@@ -177,8 +156,8 @@ def _payments(api: Api, invoice: dict[str, Any]) -> dict[str, Any]:
     """All payments of an invoice that holds more than Stripe embeds."""
     if not expanded(invoice, "payments").get("has_more"):
         return {}
-    wanted = {"invoice": key_of(invoice), "status": "paid", "limit": str(LIST_MAX + 1)}
-    return {"payments": _without_nulls(api.get("v1/invoice_payments", wanted))}
+    wanted = {"invoice": required(invoice, "id"), "status": "paid", "limit": str(LIST_MAX + 1)}
+    return {"payments": api.get("v1/invoice_payments", wanted)}
 
 
 def _invoice(api: Api, intent: dict[str, Any]) -> dict[str, Any]:
@@ -186,17 +165,19 @@ def _invoice(api: Api, intent: dict[str, Any]) -> dict[str, Any]:
 
     Of several, each names the payment by its own event, and none is chosen here.
     """
-    if text_in(intent, "status") != "succeeded" or "invoice" in intent:
+    if text(intent, "status") != "succeeded" or "invoice" in intent:
         return {}
-    wanted = {"payment[type]": "payment_intent", "payment[payment_intent]": key_of(intent), "status": "paid", "limit": "2"}
-    paid = list_in(_without_nulls(api.get("v1/invoice_payments", wanted | {"expand[0]": "data.invoice"})), "data")
+    payment = {"payment[type]": "payment_intent", "payment[payment_intent]": required(intent, "id")}
+    wanted = payment | {"status": "paid", "limit": "2"}
+    paid = list_in(api.get("v1/invoice_payments", wanted | {"expand[0]": "data.invoice"}), "data")
     return {"invoice": paid[0]["invoice"]} if len(paid) == 1 and "invoice" in paid[0] else {}
 
 
 # --- payouts and what they hold ------------------------------------------------------------------------------------------
 
 _PAYMENTS = frozenset({"charge", "payment"})
-_CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+_NEVER_CAPTURED = "partial_capture_reversal"
+"""The part of an authorization that was not captured: listed apart from the charge, which is listed as a whole."""
 
 
 def _with_transactions(meaning: Translation, api: Api, reference: Reference, after: str, payout: dict[str, Any]) -> Translation:
@@ -204,7 +185,7 @@ def _with_transactions(meaning: Translation, api: Api, reference: Reference, aft
 
     Each run's share has a key of its own, so that no share is taken for another report of the first one.
     """
-    status = text_in(payout, "reconciliation_status")
+    status = text(payout, "reconciliation_status")
     if status == "in_progress":
         raise Retry("payout_not_reconciled", delay_s=RECONCILIATION_PAUSE_S)
     if status == "not_applicable" or payout.get("automatic") is False:
@@ -213,35 +194,44 @@ def _with_transactions(meaning: Translation, api: Api, reference: Reference, aft
     lines, adjustments, last = _transactions(api, fact, after)
     key = f"{fact.key}{_CURSOR}{after}" if after else fact.key
     rest = (replace(reference, id=f"{fact.key}{_CURSOR}{last}"),) if last else ()
-    told = replace(fact, key=key, payout_lines=lines, payout_adjustments=adjustments)
+    # By its other name every share finds the case of the payout.
+    told = replace(fact, key=key, also_known_as=names(fact.key, but=key), payout_lines=lines, payout_adjustments=adjustments)
     return replace(meaning, facts=(told,), fetch=rest)
 
 
 def _transactions(api: Api, payout: Fact, after: str) -> tuple[tuple[PayoutLine, ...], tuple[PayoutAdjustment, ...], str]:
     """Some pages of a payout: its payments, everything else, and the last balance transaction if there are more."""
-    paid: dict[str, Counter[str]] = {}
-    adjustments: list[PayoutAdjustment] = []
+    transactions: list[dict[str, Any]] = []
     for _ in range(PAGES_AT_ONCE):
         page = _page(api, payout.key, after)
-        for transaction in page["data"]:
-            kind = text_in(transaction, "type") or ""
-            if kind in _PAYMENTS:
-                paid.setdefault(_payment_of(transaction) or key_of(transaction), Counter()).update(_parts(transaction, payout))
-            elif kind != "payout":  # the payout itself, which brings the balance to zero
-                adjustments.append(_adjustment(transaction, kind, payout))
-        after = key_of(page["data"][-1]) if page["data"] and page.get("has_more") is True else ""
+        listed = objects(page, "data", PAGE)
+        transactions += listed
+        after = required(listed[-1], "id") if listed and page.get("has_more") is True else ""
         if not after:
             break
-    return tuple(PayoutLine(payment_id=name, **parts) for name, parts in paid.items()), tuple(adjustments), after
+    return *content(transactions, payout), after
+
+
+def content(transactions: Iterable[dict[str, Any]], payout: Fact) -> tuple[tuple[PayoutLine, ...], tuple[PayoutAdjustment, ...]]:
+    """What a payout holds by its balance transactions: its payments, and everything else.
+
+    Raises `Reject` for what is no balance transaction, or is in another currency than the payout.
+    """
+    paid: dict[str, Counter[str]] = {}
+    adjustments: list[PayoutAdjustment] = []
+    for transaction in transactions:
+        if _is_of_payment(transaction):
+            name = _payment_of(transaction) or required(transaction, "id")
+            paid.setdefault(name, Counter()).update(_parts(transaction, payout))
+        elif text(transaction, "type") != "payout":  # the payout itself, which brings the balance to zero
+            adjustments.append(_adjustment(transaction, payout))
+    return tuple(PayoutLine(payment_id=name, **parts) for name, parts in paid.items()), tuple(adjustments)
 
 
 def _page(api: Api, payout_id: str, after: str) -> dict[str, Any]:
     wanted = {"payout": payout_id, "limit": str(PAGE), "expand[0]": "data.source"}
-    page: dict[str, Any] = _without_nulls(
-        api.get("v1/balance_transactions", wanted | ({"starting_after": after} if after else {}))
-    )
-    listed = page.get("data")
-    if not isinstance(listed, list) or len(listed) > PAGE or not all(isinstance(entry, dict) for entry in listed):
+    page = api.get("v1/balance_transactions", wanted | ({"starting_after": after} if after else {}))
+    if "data" not in page:
         raise Reject(UNREADABLE_BODY, "no page of balance transactions")
     return page
 
@@ -250,8 +240,11 @@ def _payment_of(transaction: dict[str, Any]) -> str | None:
     """The id under which the payment was reported that a balance transaction belongs to."""
     source = expanded(transaction, "source")
     named = id_in(source, "payment_intent") or id_in(source, "charge")
-    is_payment = text_in(transaction, "type") in _PAYMENTS
-    return named or (id_in(transaction, "source") if is_payment else None)
+    return named or (id_in(transaction, "source") if _is_of_payment(transaction) else None)
+
+
+def _is_of_payment(transaction: dict[str, Any]) -> bool:
+    return text(transaction, "type") in _PAYMENTS or text(transaction, "reporting_category") == _NEVER_CAPTURED
 
 
 def _parts(transaction: dict[str, Any], payout: Fact) -> dict[str, int]:
@@ -259,7 +252,7 @@ def _parts(transaction: dict[str, Any], payout: Fact) -> dict[str, int]:
 
     Of its fees only the application fee is the platform's; the rest is Stripe's own.
     """
-    kept = (detail for detail in list_in(transaction, "fee_details") if text_in(detail, "type") == "application_fee")
+    kept = (detail for detail in list_in(transaction, "fee_details") if text(detail, "type") == "application_fee")
     return {
         "gross": _signed(transaction, "amount", payout),
         "net": _signed(transaction, "net", payout),
@@ -267,15 +260,21 @@ def _parts(transaction: dict[str, Any], payout: Fact) -> dict[str, int]:
     }
 
 
-def _adjustment(transaction: dict[str, Any], kind: str, payout: Fact) -> PayoutAdjustment:
+def _adjustment(transaction: dict[str, Any], payout: Fact) -> PayoutAdjustment:
     return PayoutAdjustment(
-        kind=kind if _CODE.fullmatch(kind) else "unknown",
-        id=id_in(transaction, "source") or key_of(transaction),
+        kind=_kind(transaction),
+        id=id_in(transaction, "source") or required(transaction, "id"),
         payment_id=_payment_of(transaction),
         gross=_signed(transaction, "amount", payout),
         fee=_signed(transaction, "fee", payout),
         net=_signed(transaction, "net", payout),
     )
+
+
+def _kind(transaction: dict[str, Any]) -> str:
+    """The type; of an adjustment, which may be anything, what Stripe's reports call it."""
+    kind = code(transaction, "type") or "unknown"
+    return (code(transaction, "reporting_category") or kind) if kind == "adjustment" else kind
 
 
 def _signed(source: dict[str, Any], field: str, payout: Fact) -> int:

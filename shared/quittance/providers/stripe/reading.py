@@ -1,13 +1,13 @@
-"""Reading Stripe's objects: ids, texts, lists and amounts, each refused with `Reject` if it is not what Stripe writes."""
+"""Reading what only Stripe writes: objects in place of their ids, lists in pages, and amounts in decimals of its own."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from quittance.errors import Reject
 from quittance.money import EXPONENTS, VALUE_MAX, Money, money_from_minor_units
-from quittance.providers.payload import ID_BYTES_MAX, TEXT_CHARACTERS_MAX, UNREADABLE_BODY
+from quittance.providers.fields import UNKNOWN_CURRENCY, Ignored, identifier, objects
+from quittance.providers.payload import UNREADABLE_BODY
 
 LIST_MAX = 50
 """Stripe embeds at most ten objects of a list. Each may be a fact or another name of a payment, and the ledger joins a payment's
@@ -16,53 +16,6 @@ names in one transaction of a hundred writes."""
 
 # --- reading objects -----------------------------------------------------------------------------------------------------
 
-_CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
-
-
-def text_in(source: dict[str, Any], field: str) -> str | None:
-    """A text, None if it is absent or empty; the end of an endless one is cut. Raises `Reject` if it is anything else."""
-    value = source.get(field)
-    if value is not None and not isinstance(value, str):
-        raise Reject(UNREADABLE_BODY, f"{field} is no text")
-    return value[:TEXT_CHARACTERS_MAX] if value else None
-
-
-def code_in(source: dict[str, Any], field: str) -> str | None:
-    """A machine-readable code; free text, which may name people, is left out."""
-    value = text_in(source, field) or ""
-    return value if _CODE.fullmatch(value) else None
-
-
-def id_in(source: dict[str, Any], field: str) -> str | None:
-    """An id, also out of an object that was expanded in its place."""
-    value = source.get(field)
-    name = text_in(value, "id") if isinstance(value, dict) else text_in(source, field)
-    if name and len(name.encode()) > ID_BYTES_MAX:
-        raise Reject(UNREADABLE_BODY, f"{field} is too long")
-    return name
-
-
-def key_of(source: dict[str, Any]) -> str:
-    """The object's own id."""
-    if not (name := id_in(source, "id")):
-        raise Reject(UNREADABLE_BODY, "an object without its id")
-    return name
-
-
-def names(name: str | None, *, but: str | None = None) -> tuple[str, ...]:
-    return (name,) if name and name != but else ()
-
-
-def object_in(source: dict[str, Any], field: str) -> dict[str, Any]:
-    value = source.get(field)
-    if not isinstance(value, dict):
-        raise Reject(UNREADABLE_BODY, f"{field} is no object")
-    return value
-
-
-def optional_object(source: dict[str, Any], field: str) -> dict[str, Any]:
-    return object_in(source, field) if source.get(field) is not None else {}
-
 
 def expanded(source: dict[str, Any], field: str) -> dict[str, Any]:
     """An object where Stripe may have sent its id instead; empty if so."""
@@ -70,18 +23,16 @@ def expanded(source: dict[str, Any], field: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def id_in(source: dict[str, Any], field: str) -> str | None:
+    """An id, also out of an object that was expanded in its place."""
+    value = source.get(field)
+    return identifier(value, "id") if isinstance(value, dict) else identifier(source, field)
+
+
 def list_in(source: dict[str, Any], field: str) -> list[dict[str, Any]]:
     """The objects of a list, plain or in Stripe's paging envelope; empty if it is absent."""
     value = source.get(field)
-    if isinstance(value, dict):
-        value = value.get("data")
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise Reject(UNREADABLE_BODY, f"{field} is no list of objects")
-    if len(value) > LIST_MAX:
-        raise Reject(UNREADABLE_BODY, f"{field} is too long a list")
-    return value
+    return objects(value, "data", LIST_MAX) if isinstance(value, dict) else objects(source, field, LIST_MAX)
 
 
 def whole_number(source: dict[str, Any], field: str) -> int:
@@ -104,12 +55,16 @@ _EXPONENTS = (
     | dict.fromkeys(_TWO_DECIMALS.split(), 2)
     | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 )
-"""Stripe's number of decimals. Currencies whose number at Stripe is not known are left out, and so refused."""
+"""Stripe's number of decimals. Currencies whose number at Stripe is not known are left out, and so not guessed."""
 
 
 def stripe_money(value: object, currency: object) -> Money:
+    """Money in Stripe's minor units.
+
+    Raises `Ignored` for a currency whose decimals at Stripe are not known, and `Reject` for an amount that is none.
+    """
     if not isinstance(currency, str) or currency.upper() not in _EXPONENTS:
-        raise Reject("currency_unknown")
+        raise Ignored(UNKNOWN_CURRENCY)
     money = money_from_minor_units(value, currency, exponent=_EXPONENTS[currency.upper()])
     if money.value > VALUE_MAX:  # Stripe's whole ariary are hundredths in ISO 4217
         raise Reject("amount_too_large")
