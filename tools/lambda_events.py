@@ -11,8 +11,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from boto3.dynamodb.types import TypeSerializer
+
+from quittance.facts import fact_from_json
+from quittance.ledger import CaseFile
 from quittance.providers import provider
 from quittance.runtime.queues import Message, delivery_messages, revisit_message
+from quittance.storage import Put
 
 SAMPLES = Path(__file__).parents[1] / "events"
 FOLDER = SAMPLES / "lambda"
@@ -41,7 +46,15 @@ def lambda_events() -> dict[str, dict[str, Any]]:
     """The event of each function, by the function's name. Raises `Reject` for a sample that ingest would refuse."""
     messages = {function: _message(function, sample) for function, sample in _SAMPLE_OF.items()}
     messages["payment_revisited"] = _revisit(messages["payment_succeeded"])
-    by_hand = {"ingest": _health_check(), "fees_closed": {"through": "2026-11"}, "event_received": _bus_event()}
+    by_hand = {
+        "ingest": _health_check(),
+        "fees_closed": {"through": "2026-11"},
+        "reconcile": {"begin": True},
+        "event_received": _bus_event(),
+        "operations": _operator_request(),
+        "evidence_recorded": _stream_event(messages["payment_succeeded"]),
+        "evidence_anchored": {},
+    }
     return by_hand | {function: _sqs_event(message) for function, message in messages.items()}
 
 
@@ -54,6 +67,34 @@ def _message(function: str, sample: str) -> Message:
 def _revisit(payment: Message) -> Message:
     fact = json.loads(payment.body)["fact"]
     return revisit_message(fact["provider"], fact["account"], fact["payment_id"], "repair", _RECEIVED_AT)
+
+
+def _stream_event(payment: Message) -> dict[str, Any]:
+    """A fact that was just recorded, as the ledger's stream tells of it."""
+    fact = fact_from_json(json.loads(payment.body)["fact"])
+    case = CaseFile(fact.provider, fact.account, fact.case_ids[0])
+    case.add_fact(fact, "evt_sample", 1795168805)
+    (stored,) = (write.item for write in case.changes.values() if isinstance(write, Put))
+    serialize = TypeSerializer().serialize
+    image = {name: serialize(value) for name, value in json.loads(json.dumps(stored)).items()}
+    change = {
+        "ApproximateCreationDateTime": 1795168805,
+        "Keys": {name: image[name] for name in ("pk", "sk")},
+        "NewImage": image,
+        "SequenceNumber": "100000000000000000001",
+        "SizeBytes": len(json.dumps(image)),
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    }
+    record = {
+        "eventID": "c81e728d9d4c2f636f067f89cc14862c",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": change,
+        "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/ledger/stream/2026-11-20T00:00:00.000",
+    }
+    return {"Records": [record]}
 
 
 def _bus_event() -> dict[str, Any]:
@@ -101,10 +142,21 @@ def _record(body: str, queue: str, order: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def _operator_request() -> dict[str, Any]:
+    """Somebody whom IAM let in asks for the findings that stand."""
+    identity = {"userArn": "arn:aws:iam::000000000000:user/finance", "sourceIp": "127.0.0.1"}
+    request = _request("/operations/findings")
+    return request | {"requestContext": request["requestContext"] | {"identity": identity}}
+
+
 def _health_check() -> dict[str, Any]:
+    return _request("/health")
+
+
+def _request(path: str) -> dict[str, Any]:
     return {
-        "resource": "/health",
-        "path": "/health",
+        "resource": path,
+        "path": path,
         "httpMethod": "GET",
         "headers": {"Accept": "application/json"},
         "multiValueHeaders": {"Accept": ["application/json"]},
@@ -112,7 +164,7 @@ def _health_check() -> dict[str, Any]:
         "multiValueQueryStringParameters": None,
         "pathParameters": None,
         "stageVariables": None,
-        "requestContext": {"requestId": "sample", "resourcePath": "/health", "httpMethod": "GET", "stage": "local"},
+        "requestContext": {"requestId": "sample", "resourcePath": path, "httpMethod": "GET", "stage": "local"},
         "body": None,
         "isBase64Encoded": False,
     }

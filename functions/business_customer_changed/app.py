@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quittance.facts import FactType
-from quittance.runtime.composition import registrar
+from quittance.runtime.composition import allowance, registrar
 from quittance.runtime.fact_worker import fact_of
 from quittance.runtime.worker import Message, worker_handler
 
@@ -15,4 +15,4 @@ def _register(message: Message) -> None:
     _take(fact, message.event_id)
 
 
-handler = worker_handler(_register)
+handler = worker_handler(_register, allowance=allowance())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from quittance.errors import Reject
-from quittance.runtime.composition import fee_closing, queues, timestamp
+from quittance.runtime.composition import allowance, fee_closing, queues, timestamp
 from quittance.runtime.observability import logger
 from quittance.runtime.queues import fees_message
 from quittance.runtime.worker import Message, worker_handler
@@ -30,7 +30,7 @@ def _close(message: Message) -> None:
     _closing.close(**named)
 
 
-_work = worker_handler(_close)
+_work = worker_handler(_close, allowance=allowance())
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own

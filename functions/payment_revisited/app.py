@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from quittance.errors import Reject
 from quittance.facts import FactType
-from quittance.runtime.composition import converger
+from quittance.runtime.composition import allowance, converger
 from quittance.runtime.fact_worker import fact_of
 from quittance.runtime.worker import Message, worker_handler
 
@@ -26,4 +26,4 @@ def _revisit(message: Message) -> None:
     _converger.revisit(provider, account, payment_id)
 
 
-handler = worker_handler(_revisit)
+handler = worker_handler(_revisit, allowance=allowance())

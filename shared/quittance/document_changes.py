@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 PROVIDER = "space-invoices"
 DEFAULT_CONNECTION = "default"
 """The connection on which the documents of every business customer may be told of."""
-RECEIVES_MAX = 6
-"""How often a document of ours that the ledger does not know yet is waited for: a worker killed before it could record it has
+RECORDED_WITHIN_S = 600
+"""How long a document of ours that the ledger does not know yet is waited for: a worker killed before it could record it has
 finished by then, and the queue does not count as backed up yet."""
 _OWN_EVENTS = frozenset({"created", "finalized", "issued", "sent", "paid", "overdue", "received"})
 """The events that our own requests, or nobody's, bring about. All others tell of a change, even one that was taken back."""
@@ -62,8 +62,8 @@ class DocumentChanges:
         self._now = now
         self._count = count
 
-    def take(self, sighting: Sighting, receive_count: int) -> None:
-        """Record what was seen of a document of ours, and align its findings.
+    def take(self, sighting: Sighting, age_s: float) -> None:
+        """Record what was seen, as first told `age_s` ago, of a document of ours, and align its findings.
 
         What agrees with the ledger and tells of no change costs one query and one read and is not written down. A document
         made by hand is not ours and is left alone, unless it claims to be.
@@ -73,7 +73,7 @@ class DocumentChanges:
         """
         found = self._find(sighting)
         if found is None:
-            self._unknown(sighting, receive_count)
+            self._unknown(sighting, age_s)
             return
         case, entry = found
         issuer = self._platform() if entry.record.document.issuer else case.business_customer
@@ -103,12 +103,12 @@ class DocumentChanges:
                 return case, entry
         raise Retry("document_moved", delay_s=2)
 
-    def _unknown(self, sighting: Sighting, receive_count: int) -> None:
+    def _unknown(self, sighting: Sighting, age_s: float) -> None:
         """A document that the ledger does not hold: made by hand, not recorded yet, or one that claims to be ours and is not."""
         claimed = sighting.business_customer
         if claimed:
             _require_own(sighting, claimed, self._platform() or claimed)
-            if receive_count < RECEIVES_MAX:
+            if age_s < RECORDED_WITHIN_S:
                 raise Retry("document_not_recorded_yet")
         if not claimed or read_customer(self._ledger.table, claimed) is None:
             self._count("EventsIgnored", provider=PROVIDER, event_type="document_not_ours")

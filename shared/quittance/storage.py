@@ -6,7 +6,7 @@ Nothing here knows DynamoDB; `runtime/table.py` is the adapter and `tests/fakes/
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,6 +127,30 @@ class Table(Protocol):
         An index that follows behind: an item just written may be missing and one just deleted may be there. It finds the way
         to a partition; decisions are taken on what `read` or `read_partition` return.
         """
+
+
+class Keys(NamedTuple):
+    """What names an item."""
+
+    pk: str
+    sk: str
+
+
+class Page(NamedTuple):
+    """Some items, and after which one the next page begins; None at the end."""
+
+    items: list[Item]
+    last: Keys | None
+
+
+class PagedTable(Protocol):
+    """What shows a table page by page. Both methods raise `Retry("table_busy")` as those of `Table` do."""
+
+    def page(self, reference: str, after: Keys | None, limit: int) -> Page:
+        """Items whose `reference` is this, as they were a moment ago, in an order that is always the same."""
+
+    def page_backwards(self, pk: str, after: Keys | None, limit: int) -> Page:
+        """Items of a partition, by `sk` from the last to the first."""
 
 
 def check_writes(writes: Sequence[Write]) -> None:

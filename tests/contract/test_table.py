@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -282,3 +284,55 @@ def test_items_are_found_by_reference_until_they_go(table: Table) -> None:
     table.commit([Delete("case", "a"), _put("b", reference="pay_3")])
     assert table.find("pay_1") == []
     assert [item["sk"] for item in table.find("pay_3")] == ["b"]
+
+
+def test_pages_of_a_reference_hold_each_item_once(table: Any) -> None:
+    for number in range(7):
+        table.commit([Put({"pk": f"case-{number}", "sk": "finding", "reference": "open"})])
+    table.commit([Put({"pk": "case-8", "sk": "finding", "reference": "closed"})])
+    seen: list[str] = []
+    page = table.page("open", None, 3)
+    seen += [item["pk"] for item in page.items]
+    while page.last:
+        assert len(page.items) == 3
+        page = table.page("open", page.last, 3)
+        seen += [item["pk"] for item in page.items]
+    assert sorted(seen) == [f"case-{number}" for number in range(7)]
+    assert table.page("nothing", None, 3).items == []
+
+
+def test_a_page_goes_on_after_an_item_that_is_gone(table: Any) -> None:
+    for number in range(4):
+        table.commit([Put({"pk": "case", "sk": str(number), "reference": "open"})])
+    first = table.page("open", None, 2)
+    table.commit([Delete("case", first.last.sk)])
+    rest = table.page("open", first.last, 10)
+    assert {item["sk"] for item in (*first.items, *rest.items)} == {"0", "1", "2", "3"}
+
+
+def test_a_partition_is_shown_from_its_end(table: Any) -> None:
+    for number in range(5):
+        table.commit([_put(f"entry-{number}")])
+    first = table.page_backwards("case", None, 2)
+    second = table.page_backwards("case", first.last, 2)
+    assert [item["sk"] for item in (*first.items, *second.items)] == ["entry-4", "entry-3", "entry-2", "entry-1"]
+    assert [item["sk"] for item in table.page_backwards("case", second.last, 2).items] == ["entry-0"]
+
+
+@pytest.mark.parametrize("filler", ["", "x" * 200_000], ids=["one page", "many pages"])
+def test_a_scan_gives_partitions_whole_and_goes_on_from_anywhere(table: Any, filler: str) -> None:
+    keys = [
+        ("CASE#1", "FACT#a"),
+        ("CASE#1", "HEAD"),
+        ("CASE#2", "HEAD"),
+        ("CASE#3", "DOC#a"),
+        ("CASE#3", "HEAD"),
+        ("CASE#4", "HEAD"),
+    ]
+    for pk, sk in [*keys, ("OWNER#1", "HEAD")]:
+        table.commit([Put({"pk": pk, "sk": sk, "filler": filler})])
+    found = [(item["pk"], item["sk"]) for item in table.scan(prefix="CASE#")]
+    assert sorted(found) == keys
+    assert len([pk for pk, _ in groupby(found, key=itemgetter(0))]) == 4
+    for place, position in enumerate(found):
+        assert [(item["pk"], item["sk"]) for item in table.scan(position, prefix="CASE#")] == found[place + 1 :]

@@ -16,6 +16,8 @@ from quittance.storage import (
     Delete,
     Equals,
     Item,
+    Keys,
+    Page,
     Put,
     Write,
     check_writes,
@@ -67,6 +69,12 @@ class MemoryTable:
         for keys in sorted(keys for keys in self._items if keys[0] == pk and keys[1].startswith(sk_prefix)):
             yield json.loads(self._items[keys])
 
+    def scan(self, after: tuple[str, str] | None = None, *, prefix: str = "") -> Iterator[Item]:
+        """As `DynamoTable.scan`, by `pk` and `sk`."""
+        for keys in sorted(keys for keys in self._items if keys[0].startswith(prefix) and (after is None or keys > after)):
+            if keys in self._items:
+                yield json.loads(self._items[keys])
+
     def commit(self, writes: Sequence[Write]) -> None:
         check_writes(writes)
         stored = {(write.pk, write.sk): _stored(write.item) for write in writes if isinstance(write, Put)}
@@ -88,6 +96,14 @@ class MemoryTable:
         items = (json.loads(self._indexed[keys]) for keys in sorted(self._indexed))
         return [item for item in items if item.get("reference") == reference]
 
+    def page(self, reference: str, after: Keys | None, limit: int) -> Page:
+        items = [item for item in self.find(reference) if after is None or (item["pk"], item["sk"]) > after]
+        return _page(items, limit)
+
+    def page_backwards(self, pk: str, after: Keys | None, limit: int) -> Page:
+        items = [item for item in self.read_partition(pk) if after is None or item["sk"] < after.sk]
+        return _page(items[::-1], limit)
+
     def index_catches_up(self) -> None:
         self._indexed = dict(self._items)
 
@@ -98,6 +114,12 @@ class MemoryTable:
     def _load(self, pk: str, sk: str) -> Item | None:
         stored = self._items.get((pk, sk))
         return json.loads(stored) if stored is not None else None
+
+
+def _page(items: list[Item], limit: int) -> Page:
+    """As DynamoDB does, a full page says that more may come even where none does."""
+    some = items[:limit]
+    return Page(some, Keys(some[-1]["pk"], some[-1]["sk"]) if len(some) == limit else None)
 
 
 def _holds(condition: Condition, item: Item | None) -> bool:

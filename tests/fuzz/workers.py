@@ -95,7 +95,7 @@ class Workers:
         event_id = message["event_id"]
         if fact is None:
             details = {"event_id": event_id, "event_type": message["event_type"], "received_at": message["received_at"]}
-            self._ignored._keep(Message(fact=None, body=message, receive_count=1, remaining_s=1, **details))
+            self._ignored._keep(Message(fact=None, body=message, age_s=0, remaining_s=1, **details))
         elif fact.type in REGISTRATION_TYPES:
             self._converge(_SALE, event_id, self._register(fact, event_id))
         else:

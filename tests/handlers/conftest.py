@@ -80,6 +80,7 @@ def emulator() -> Iterator[Any]:
             urls = {worker: f"https://sqs.eu-central-1.amazonaws.com/{account}/{worker}.fifo" for worker in WORKERS}
             environment.setenv("QUEUE_URLS", json.dumps(urls))
             environment.setenv("CONNECTIONS_PATH", CONNECTIONS_PATH)
+            environment.setenv("TABLE_NAME", "ledger")
             environment.setenv("POWERTOOLS_SERVICE_NAME", "test")
             yield emulator
 

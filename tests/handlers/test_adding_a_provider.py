@@ -59,4 +59,4 @@ def test_what_the_page_promises_of_bad_deliveries_holds(ingest: ModuleType, clou
     assert delivered(ingest, json.dumps(sample | {"data": {"charge": "ch_1", "amount": 1.5, "currency": "EUR"}}).encode()) == 400
     for change in ({"type": "charge.admired"}, {"data": sample["data"] | {"currency": "XXY"}}):
         assert delivered(ingest, json.dumps(sample | change).encode()) == 200
-    assert {message["reason"] for message in cloud.all_received()["event_ignored"]} == {"unknown_event_type", "currency_unknown"}
+    assert {message["reason"] for message in cloud.all_received()["event_ignored"]} == {"unknown_event_type", "unknown_currency"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +35,11 @@ class Changes:
     """The use case, which notes what it is given."""
 
     def __init__(self) -> None:
-        self.taken: list[tuple[Sighting, int]] = []
+        self.taken: list[tuple[Sighting, float]] = []
         self.failure: Exception | None = None
 
-    def take(self, sighting: Sighting, receive_count: int) -> None:
-        self.taken.append((sighting, receive_count))
+    def take(self, sighting: Sighting, age_s: float) -> None:
+        self.taken.append((sighting, age_s))
         if self.failure:
             raise self.failure
 
@@ -64,11 +65,14 @@ def event(**changes: Any) -> dict[str, Any]:
     return wrapped
 
 
-def test_a_sighting_reaches_the_use_case_with_the_times_it_was_received(changes: Changes, handle: Any) -> None:
+def test_a_sighting_reaches_the_use_case_with_its_age(changes: Changes, handle: Any) -> None:
     sent = event()
-    sent["Records"][0]["attributes"]["ApproximateReceiveCount"] = "3"
+    first = time.time() - 300
+    sent["Records"][0]["attributes"]["ApproximateFirstReceiveTimestamp"] = str(int(first * 1000))
     assert handle(sent) == []
-    assert changes.taken == [(provider("space-invoices").translate(VOIDED, "default", {}).sighting, 3)]
+    [(sighting, age_s)] = changes.taken
+    assert sighting == provider("space-invoices").translate(VOIDED, "default", {}).sighting
+    assert 300 <= age_s < 360
 
 
 @pytest.mark.parametrize("failure", [Retry("document_not_recorded_yet"), Reject("foreign_document")])

@@ -380,7 +380,7 @@ def test_a_log_line_follows_the_event_and_holds_nobodys_data(
     ("body", "changes", "metric", "event_type"),
     [
         (PAYMENT, {}, "FactsAccepted", "payment.succeeded"),
-        (PAYMENT.replace(b'"payment.succeeded"', b'"payment.admired"'), {}, "EventsIgnored", "other"),
+        (PAYMENT.replace(b'"payment.succeeded"', b'"payment.admired"'), {}, "EventsNotUnderstood", "unknown_event_type"),
         (PAYMENT, {"body": "{}"}, "SignatureFailures", "other"),
         (mutated(value=-1), {}, "BadInput", "other"),
     ],
@@ -456,7 +456,7 @@ def test_ingest_imports_neither_the_ledger_nor_the_invoicing_api() -> None:
     ours = {module for module in modules if module.startswith("quittance.")}
     assert ours == {f"quittance.{name}" for name in (
         "errors", "facts", "money", "providers", "runtime", "runtime.observability", "runtime.queues", "runtime.secrets",
-        "providers.published", "runtime.accepted", "runtime.play_money", "runtime.published"
+        "providers.published", "runtime.accepted", "runtime.play_money", "runtime.published", "runtime.sdk"
     )}  # fmt: skip
 
 

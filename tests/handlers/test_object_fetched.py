@@ -95,6 +95,31 @@ def test_what_is_told_without_a_time_is_never_taken_for_a_repetition() -> None:
     assert json.loads(first.body)["fetch"]["occurred_at"] == "2026-11-19T10:00:00Z"
 
 
+@pytest.mark.parametrize(
+    ("status", "metric", "event_type"),
+    [
+        ("paid", "FactsAccepted", "fetched"),
+        ("open", "EventsIgnored", "fetched"),
+        ("dreamt", "EventsNotUnderstood", "unknown_status"),
+    ],
+)
+def test_what_was_fetched_is_counted_as_what_became_of_it(
+    monkeypatch: pytest.MonkeyPatch, cloud: Any, capsys: pytest.CaptureFixture[str], status: str, metric: str, event_type: str
+) -> None:
+    cloud.configure("mollie", secret="secret", api_key=API_KEY)
+    payment = {
+        "id": "tr_1",
+        "status": status,
+        "amount": {"value": "1.00", "currency": "EUR"},
+        "createdAt": "2026-11-16T08:00:00Z",
+    }
+    monkeypatch.setattr(fetching, "ProviderApi", lambda *_: Canned("mollie", {"payments/tr_1": payment}).api)
+    told = FetchedFor(connection="default", event_id="tr_1", event_type="payment", account="connection:default")
+    fetching.fetcher().take("mollie", Reference("payment", "tr_1"), told)
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert (line[metric], line["provider"], line["event_type"]) == ([1.0], "mollie", event_type)
+
+
 @pytest.mark.parametrize(("environment", "taken"), [("live", False), ("sandbox", True)])
 def test_play_money_that_was_fetched_makes_nothing_on_a_live_stack(
     monkeypatch: pytest.MonkeyPatch, cloud: Any, environment: str, *, taken: bool

@@ -77,6 +77,7 @@ def test_shares_of_one_payout_settle_apart(settling: Settling) -> None:
     assert len({one.identity for one in settling.concluded}) == 4
 
 
+@pytest.mark.trap(26)
 def test_a_payout_that_failed_settles_nothing(settling: Settling) -> None:
     settling.take(replace(PAID, type=FactType.PAYOUT_FAILED))
     assert (len(settling.recorded), settling.concluded) == (1, [])

@@ -16,15 +16,18 @@ from moto import mock_aws
 from quittance.errors import InDoubt, Park, Reject, Retry
 from quittance.facts import Fact, FactType, Payer
 from quittance.money import Money
+from quittance.runtime.allowance import Ask
+from quittance.runtime.dead_letters import RECEIVES_MAX
 from quittance.runtime.observability import logger
-from quittance.runtime.retry_schedule import SPREAD, delay_s
-from quittance.runtime.worker import HOPELESS_DELAY_S, MEANT_FOR_ALL, Message, worker_handler
+from quittance.runtime.retry_schedule import GIVEN_UP_AFTER_S, OF_A_DEFECT, SPREAD, delay_s
+from quittance.runtime.worker import MEANT_FOR_ALL, Message, worker_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:payment_succeeded.fifo"
 PERSONAL = "ada@example.com"
+NOW = 1_790_000_000
 
 
 def _fact(payment: str) -> Fact:
@@ -40,7 +43,9 @@ def _fact(payment: str) -> Fact:
     )
 
 
-def _record(payment: str, *, group: str | None = "same", receive_count: int = 1, **changes: Any) -> dict[str, Any]:
+def _record(
+    payment: str, *, group: str | None = "same", receive_count: int = 1, age_s: int = 0, **changes: Any
+) -> dict[str, Any]:
     body = {
         "fact": _fact(payment).to_json(),
         "event_id": f"evt_{payment}",
@@ -52,14 +57,18 @@ def _record(payment: str, *, group: str | None = "same", receive_count: int = 1,
         "messageId": f"message-{payment}",
         "receiptHandle": f"receipt-{payment}",
         "body": json.dumps(body),
-        "attributes": {"ApproximateReceiveCount": str(receive_count)} | groups,
+        "attributes": {
+            "ApproximateReceiveCount": str(receive_count),
+            "ApproximateFirstReceiveTimestamp": str(1000 * (NOW - age_s)),
+        }
+        | groups,
         "eventSourceARN": QUEUE,
     } | changes
 
 
 @dataclass
 class FakeSqs:
-    """The one call that the worker makes."""
+    """The two calls that the worker makes."""
 
     hidden: dict[str, int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -67,6 +76,7 @@ class FakeSqs:
     calls: int = 0
     failure: Exception | None = None
     answer: dict[str, Any] = field(default_factory=dict)
+    sent: list[dict[str, Any]] = field(default_factory=list)
 
     class meta:  # noqa: N801 - as on a client
         endpoint_url = "https://sqs.test"
@@ -82,6 +92,11 @@ class FakeSqs:
         self.order += [entry["ReceiptHandle"].removeprefix("receipt-") for entry in Entries]
         return self.answer
 
+    def send_message(self, **letter: Any) -> None:
+        if self.failure:
+            raise self.failure
+        self.sent.append(letter)
+
 
 class Context:
     """Time left in seconds, one value for each question; the last one stays."""
@@ -95,18 +110,42 @@ class Context:
         return int(1000 * (self.remaining_s.pop(0) if len(self.remaining_s) > 1 else self.remaining_s[0]))
 
 
+@dataclass
+class FakeAllowance:
+    """Lets only the first few of a batch be tried."""
+
+    tried: int = 0
+    is_tight: bool = True
+    asks: list[Ask] = field(default_factory=list)
+    pauses: list[int] = field(default_factory=list)
+
+    def refused(self, pause_s: int) -> None:
+        self.pauses.append(pause_s)
+
+    def wait_s(self, account: str) -> int:
+        assert account == "stripe acct_1"
+        return 7
+
+    def waits_s(self, asks: list[Ask]) -> list[int | None]:
+        self.asks += asks
+        return [None if place < self.tried else 40 + place for place in range(len(asks))]
+
+
 class Worker:
     """A handler whose use case fails for the payments that `failures` names."""
 
-    def __init__(self, **failures: Exception) -> None:
+    def __init__(self, allowance: FakeAllowance | None = None, **failures: Exception) -> None:
         self.failures = failures
+        self.allowance = allowance
         self.tried: list[str] = []
         self.messages: list[Message] = []
         self.sqs = FakeSqs()
         self.metrics: Counter[tuple[str, ...]] = Counter()
         self.handler: Callable[[dict[str, Any], Any], dict[str, Any]] = worker_handler(
             self._use_case,
+            allowance=self.allowance,  # type: ignore[arg-type]
             count=lambda name, **labels: self.metrics.update([(name, *labels.values())]),
+            clock=lambda: NOW,
             sqs=self.sqs,  # type: ignore[arg-type]
         )
 
@@ -139,12 +178,12 @@ def test_messages_are_handled_in_order_and_none_fails() -> None:
 
 def test_a_use_case_gets_the_whole_message() -> None:
     worker = Worker()
-    worker.handle(_record("pay_1", receive_count=3), context=Context(12.5))
+    worker.handle(_record("pay_1", age_s=3), context=Context(12.5))
     [message] = worker.messages
     assert message.fact == _fact("pay_1")
     assert message.body["event_type"] == message.event_type == "charge.succeeded"
     assert (message.event_id, message.received_at) == ("evt_pay_1", "2026-11-20T10:00:01Z")
-    assert (message.receive_count, message.remaining_s) == (3, 12.5)
+    assert (message.age_s, message.remaining_s) == (3, 12.5)
     assert PERSONAL not in repr(message.body) or "body" not in repr(message)
 
 
@@ -169,7 +208,7 @@ def test_a_failure_holds_back_its_group_and_no_other(failure: Exception) -> None
     assert worker.handle(*records) == ["a1", "a2", "a3"]
     assert worker.tried == ["b0", "a0", "a1", "b1", "c1"]
     assert worker.sqs.order == ["a1", "a2", "a3"]
-    assert worker.sqs.hidden["a1"] == delay_s(1, None, "message-a1")
+    assert worker.sqs.hidden["a1"] == delay_s(0, None, "message-a1")
     assert min(worker.sqs.hidden["a2"], worker.sqs.hidden["a3"]) >= worker.sqs.hidden["a1"]
     assert worker.sqs.urls == {"https://sqs.test/123456789012/payment_succeeded.fifo"}
     assert worker.sqs.calls == 1
@@ -181,11 +220,20 @@ def test_a_queue_without_groups_holds_nothing_back() -> None:
     assert worker.tried == ["a1", "a2"]
 
 
-@pytest.mark.parametrize("receive_count", [1, 4, 11])
-def test_a_failed_message_waits_by_its_receive_count(receive_count: int) -> None:
+@pytest.mark.parametrize("age_s", [0, 400, 90_000])
+def test_a_failed_message_waits_by_its_age_however_often_it_was_received(age_s: int) -> None:
+    worker = Worker(a1=Retry("table_busy"), b1=KeyError("defect"))
+    worker.handle(_record("a1", age_s=age_s, receive_count=50), _record("b1", age_s=age_s))
+    assert worker.sqs.hidden == {
+        "a1": delay_s(age_s, None, "message-a1"),
+        "b1": delay_s(age_s, None, "message-b1", OF_A_DEFECT),
+    }
+
+
+def test_a_message_without_an_age_is_a_new_one() -> None:
     worker = Worker(a1=Retry("table_busy"))
-    worker.handle(_record("a1", receive_count=receive_count))
-    assert worker.sqs.hidden == {"a1": delay_s(receive_count, None, "message-a1")}
+    worker.handle(_record("a1", attributes={"ApproximateReceiveCount": "1", "MessageGroupId": "a"}))
+    assert worker.sqs.hidden == {"a1": delay_s(0, None, "message-a1")}
 
 
 @pytest.mark.parametrize("kind", [Retry, InDoubt])
@@ -203,20 +251,70 @@ def test_a_failure_meant_for_all_spares_the_rest_the_attempt(code: str) -> None:
     assert all(hidden >= worker.sqs.hidden["b1"] >= 60 for hidden in worker.sqs.hidden.values())
 
 
-def test_who_is_held_back_does_not_lose_its_receives_to_a_fresh_neighbour() -> None:
+def test_who_is_held_back_waits_by_its_own_age_too() -> None:
     worker = Worker(a1=Retry("table_busy"), c1=Retry("api_unreachable"))
-    old_a2, old_d1 = _record("a2", group="a", receive_count=11), _record("d1", receive_count=11)
+    old_a2, old_d1 = _record("a2", group="a", age_s=300_000), _record("d1", age_s=300_000)
     worker.handle(_record("a1", group="a"), old_a2, _record("c1"), old_d1)
-    assert worker.sqs.hidden["a2"] == delay_s(11, None, "message-a2") > 10_000
-    assert worker.sqs.hidden["d1"] == delay_s(11, None, "message-d1") > 10_000
+    assert worker.sqs.hidden["a2"] == delay_s(300_000, None, "message-a2") > 10_000
+    assert worker.sqs.hidden["d1"] == delay_s(300_000, None, "message-d1") > 10_000
 
 
 @pytest.mark.parametrize("failure", [Reject("fact_unreadable"), Park("table_refused_item")])
-def test_what_no_repetition_can_help_is_soon_a_dead_letter_and_holds_nothing_back(failure: Exception) -> None:
+def test_what_no_repetition_can_help_is_a_dead_letter_at_once_and_holds_nothing_back(failure: Exception) -> None:
     worker = Worker(a1=failure)
-    assert worker.handle(_record("a1", group="a", receive_count=9), _record("a2", group="a")) == ["a1"]
+    assert worker.handle(_record("a1", group="a"), _record("a2", group="a")) == []
     assert worker.tried == ["a1", "a2"]
-    assert worker.sqs.hidden == {"a1": HOPELESS_DELAY_S}
+    assert [letter["MessageAttributes"]["cause"]["StringValue"] for letter in worker.sqs.sent] == [failure.code]  # type: ignore[attr-defined]
+
+
+def test_what_no_repetition_can_help_comes_back_where_it_cannot_be_given_up() -> None:
+    worker = Worker(a1=Reject("fact_unreadable"))
+    worker.sqs.failure = EndpointConnectionError(endpoint_url="https://sqs.test")
+    assert worker.handle(_record("a1")) == ["a1"]
+    worker.sqs.failure = None
+    assert worker.handle(_record("a1", receive_count=2)) == []
+    assert len(worker.sqs.sent) == 1
+
+
+@pytest.mark.parametrize("last", [{"age_s": GIVEN_UP_AFTER_S}, {"receive_count": RECEIVES_MAX}], ids=str)
+def test_what_fails_for_the_last_time_becomes_a_dead_letter_with_its_cause(last: dict[str, int]) -> None:
+    worker = Worker(a1=Retry("api_unreachable"))
+    last_a1, last_c1 = _record("a1", group="same", **last), _record("c1", group="same", **last)
+    assert worker.handle(last_a1, _record("b1"), last_c1) == ["b1"]
+    assert worker.sqs.hidden.keys() == {"b1"}
+    assert worker.sqs.sent[0] == {
+        "QueueUrl": "https://sqs.test/123456789012/payment_succeeded-DeadLetters.fifo",
+        "MessageBody": last_a1["body"],
+        "MessageAttributes": {"cause": {"DataType": "String", "StringValue": "api_unreachable"}},
+        "MessageGroupId": "a1",
+        "MessageDeduplicationId": "message-a1",
+    }
+    # What was held back was not tried: its cause is that of what held it back.
+    assert [letter["MessageAttributes"]["cause"]["StringValue"] for letter in worker.sqs.sent] == ["api_unreachable"] * 2
+
+
+def test_a_defect_is_a_cause_and_a_queue_without_groups_has_dead_letters_too() -> None:
+    worker = Worker(a1=KeyError(PERSONAL))
+    arn = "arn:aws:sqs:eu-central-1:123456789012:quittance-EventReceived"
+    assert worker.handle(_record("a1", group=None, receive_count=RECEIVES_MAX, eventSourceARN=arn)) == []
+    [letter] = worker.sqs.sent
+    assert letter["QueueUrl"] == "https://sqs.test/123456789012/quittance-EventReceived-DeadLetters"
+    assert letter["MessageAttributes"]["cause"]["StringValue"] == "defect"
+    assert not letter.keys() & {"MessageGroupId", "MessageDeduplicationId"}
+
+
+def test_a_cause_that_cannot_be_written_leaves_the_message_to_sqs(log: Callable[[], list[dict[str, Any]]]) -> None:
+    worker = Worker(a1=Retry("table_busy"))
+    worker.sqs.failure = EndpointConnectionError(endpoint_url="https://sqs.test")
+    assert worker.handle(_record("a1", receive_count=RECEIVES_MAX)) == ["a1"]
+    [line] = [line for line in log() if line["message"] == "cause not written"]
+    assert (line["message_id"], line["code"], line["reason"]) == ("message-a1", "table_busy", "EndpointConnectionError")
+
+
+def test_what_succeeds_the_last_time_is_no_dead_letter() -> None:
+    worker = Worker()
+    assert worker.handle(_record("a1", receive_count=RECEIVES_MAX)) == []
+    assert worker.sqs.sent == []
 
 
 UNREADABLE = {
@@ -237,18 +335,43 @@ UNREADABLE = {
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_an_unreadable_message_fails_alone(name: str) -> None:
     worker = Worker()
-    assert worker.handle(_record("a1", group="a", body=UNREADABLE[name]), _record("a2", group="a")) == ["a1"]
+    assert worker.handle(_record("a1", group="a", body=UNREADABLE[name]), _record("a2", group="a")) == []
     assert worker.tried == ["a2"]
-    assert worker.sqs.hidden == {"a1": HOPELESS_DELAY_S}
+    assert [letter["MessageBody"] for letter in worker.sqs.sent] == [UNREADABLE[name]]
     assert worker.metrics["MessagesFailed", "none", "message_unreadable"] == 1
 
 
 def test_what_there_is_no_time_for_goes_back_at_once() -> None:
     worker = Worker()
-    records = [_record(name, receive_count=5) for name in ("a1", "b1", "c1")]
+    records = [_record(name, age_s=500) for name in ("a1", "b1", "c1")]
     assert worker.handle(*records, context=Context(30, 16, 14.9)) == ["c1"]
     assert worker.tried == ["a1", "b1"]
     assert worker.sqs.hidden == {"c1": 0}
+
+
+def test_what_the_allowance_has_no_room_for_is_not_tried_and_holds_back_its_group() -> None:
+    worker = Worker(allowance=FakeAllowance(tried=1))
+    records = [_record("a1", group="a"), _record("b1", group="b", receive_count=2), _record("b2", group="b"), _record("c1")]
+    assert worker.handle(*records) == ["b1", "b2", "c1"]
+    assert worker.tried == ["a1"]
+    assert worker.sqs.hidden == {"b1": 41, "b2": 7, "c1": 43}
+    assert worker.allowance
+    assert worker.allowance.asks == [Ask("stripe acct_1", is_new=is_new) for is_new in (True, False, True, True)]
+
+
+def test_an_allowance_that_is_not_tight_is_not_asked() -> None:
+    worker = Worker(allowance=FakeAllowance(is_tight=False))
+    assert worker.handle(_record("a1"), _record("b1")) == []
+
+
+def test_a_refusal_is_told_to_the_allowance_which_says_when_everything_comes_back() -> None:
+    worker = Worker(FakeAllowance(is_tight=False), a1=Retry("api_rate_limited", delay_s=30))
+    assert worker.handle(_record("a1", age_s=100_000), _record("b1"), _record("c1", age_s=GIVEN_UP_AFTER_S)) == ["a1", "b1", "c1"]
+    assert worker.sqs.hidden == {"a1": 7, "b1": 7, "c1": 7}
+    assert worker.sqs.sent == [], "whatever waits for the allowance is never given up"
+    assert worker.allowance
+    [pause_s] = worker.allowance.pauses
+    assert 30 <= pause_s <= 30 * (1 + SPREAD)
 
 
 def test_the_first_message_is_tried_however_late_it_is() -> None:
@@ -295,7 +418,7 @@ def test_a_visibility_that_cannot_be_changed_is_left_to_the_queue(
 
 
 def test_more_failures_than_one_request_takes_are_all_hidden() -> None:
-    worker = Worker(**{f"p{number}": Retry("table_busy") for number in range(25)})
+    worker = Worker(None, **{f"p{number}": Retry("table_busy") for number in range(25)})
     assert len(worker.handle(*(_record(f"p{number}") for number in range(25)))) == 25
     assert len(worker.sqs.hidden) == 25
     assert worker.sqs.calls == 3
@@ -314,7 +437,7 @@ def test_metrics_tell_what_was_handled_and_what_failed() -> None:
 
 def test_every_line_says_what_it_is_about_and_nobody_personal(log: Callable[[], list[dict[str, Any]]]) -> None:
     worker = Worker(a1=Retry("case_in_use", "by another run"), b1=RuntimeError(f"defect near {PERSONAL}"))
-    worker.handle(_record("a1", receive_count=2), _record("b1"), _record("c1", body=PERSONAL), _record("d1"))
+    worker.handle(_record("a1", receive_count=2, age_s=90), _record("b1"), _record("c1", body=PERSONAL), _record("d1"))
     lines = log()
     about_a1 = [line for line in lines if line.get("message_id") == "message-a1"]
     assert [line["message"] for line in about_a1] == ["use case", "message failed"]
@@ -323,17 +446,18 @@ def test_every_line_says_what_it_is_about_and_nobody_personal(log: Callable[[], 
         assert (line["provider"], line["account"], line["payment_id"]) == ("stripe", "acct_1", "a1")
         assert line["fact"] == "payment.succeeded#a1"
     assert (about_a1[1]["code"], about_a1[1]["reason"]) == ("case_in_use", "case_in_use: by another run")
-    assert about_a1[1]["delay_s"] == delay_s(2, None, "message-a1")
+    assert about_a1[1]["delay_s"] == delay_s(90, None, "message-a1")
     about_b1 = [line for line in lines if line.get("message_id") == "message-b1"]
     assert [line["message"] for line in about_b1] == ["use case", "message met a defect", "message failed"]
     assert about_b1[1]["exception_name"] == about_b1[2]["reason"] == "RuntimeError"
     assert any("_use_case" in frame for frame in about_b1[1]["stack_trace"])
     about_c1 = [line for line in lines if line.get("message_id") == "message-c1"]
     assert [(line["message"], line["code"], "fact" in line) for line in about_c1] == [
-        ("message failed", "message_unreadable", False)
+        ("message failed", "message_unreadable", False),
+        ("message given up", "message_unreadable", False),
     ]
-    assert [line["message"] for line in lines[-2:]] == ["use case", "message handled"]
-    assert lines[-1]["duration_ms"] >= 0
+    assert [line["message"] for line in lines[-3:-1]] == ["use case", "message handled"]
+    assert lines[-2]["duration_ms"] >= 0
     assert PERSONAL not in json.dumps(lines)
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from quittance.documents import DocumentKind, DocumentState
 from quittance.facts import FactType
 from quittance.ledger import HEAD, CaseFile, Ledger, case_pk
-from quittance.reconcile import compare
+from quittance.reconciliation.books import held_document, money_of
+from quittance.reconciliation.comparison import compare
+from quittance.reconciliation.finding_classes import finding_class
 from quittance.registration import read_customer
 from tests.simulation.history import Violation
 from tests.simulation.oracle import REGISTRATIONS, Expected, Oracle, Owner, local_day
@@ -18,9 +20,12 @@ from tests.simulation.table import QuietTable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from quittance.customers import BusinessCustomer
     from tests.simulation.world import World
 
 _DECIMALS = {"JPY": 0, "ISK": 0, "KWD": 3, "BHD": 3}
+_LONG_AFTER = 1 << 40
+"""Seconds since 1970: everything was issued before that."""
 HELD_UP_MAX_S = 60
 """Longer than it takes to receive a message that nobody can read as often as it may be received."""
 _METADATA = ("business_customer", "provider", "payment_id", "document_key", "fact", "event_id", "policy")
@@ -256,14 +261,27 @@ def _check_agreement(world: World, ledger: _LedgerView, documents: _Documents) -
         require(customer, "an entity without a customer")
         assert customer
         cases = [case for case in ledger.cases.values() if case.business_customer == customer.id]
-        held = [one | {"kind": kind} for kind, one in documents.held if one["entity_id"] == customer.entity_id]
-        result = compare(customer, cases, held)
-        require(result.agrees or world.api.refused, f"reconciliation of {customer.id}: {result.differences} {result.residual}")
+        _check_books(world, customer, cases, documents)
     facts_of = {item["pk"] for item in ledger.items if item["sk"].startswith("FACT#") and item["pk"].startswith("CASE#")}
     main = {item["pk"] for item in ledger.heads if not item.get("part_of")}
     require(main <= facts_of, f"cases without facts: {main - facts_of}")
     require(main == set(ledger.cases), f"cases nobody asked for: {main ^ set(ledger.cases)}")
     _check_nothing_sleeps(world, ledger)
+
+
+def _check_books(world: World, customer: BusinessCustomer, cases: Iterable[CaseFile], documents: _Documents) -> None:
+    entity = str(customer.entity_id)
+    held = {one["id"]: held_document(kind, entity, one) for kind, one in documents.held if one["entity_id"] == entity}
+    compared = [compare(case, customer, None, held, {entity: _LONG_AFTER}) for case in cases]
+    differences = [found for one in compared for found in one.found if finding_class(found.code).is_difference]
+    left = {one.id for one in held.values() if not one.is_deleted} - {name for one in compared for name in one.seen}
+    planned = sum((one.planned for one in compared), Counter())
+    booked: Counter[tuple[str, str]] = Counter()
+    for one in held.values():
+        sign = -1 if one.kind == DocumentKind.CREDIT_NOTE else 1
+        booked[customer.id, one.currency] += sign * money_of(one.total, one.currency).value if one.is_counted else 0
+    agrees = not differences and not left and +planned == +booked
+    require(agrees or world.api.refused, f"reconciliation of {customer.id}: {differences} {left} {planned} {booked}")
 
 
 def _check_nothing_sleeps(world: World, ledger: _LedgerView) -> None:

@@ -19,7 +19,8 @@ from quittance.converge import Converger
 from quittance.ledger import Ledger
 from quittance.registration import CustomerDirectory, Registrar
 from quittance.runtime import accepted, composition, fact_worker, worker
-from quittance.runtime.queues import Queues, revisit_message
+from quittance.runtime.allowance import Allowance
+from quittance.runtime.queues import FUNCTION_OF, Queues, revisit_message
 from quittance.runtime.secrets import Connections
 from quittance.space_invoices import SpaceInvoices
 from tests.simulation import provider
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-NAMES = tuple(sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py")))
-WORKERS = tuple(name for name in NAMES if name != "ingest")
+WORKERS = tuple(sorted({*FUNCTION_OF.values(), "document_changed", "event_ignored", "event_received", "object_fetched"}))
+NAMES = ("ingest", *WORKERS)
 CONNECTIONS = "/quittance/simulation/connections"
 URLS = {name: f"https://queues/{name}" for name in WORKERS}
-LEAVES = ("converger", "registrar", "queues", "table", "now", "timestamp")
+REQUESTS_PER_MINUTE = 600
 
 running: list[World] = []
 """The world that the functions act in is the last one."""
@@ -50,6 +51,7 @@ class Instance:
         ledger = Ledger(world.table)
         api = SpaceInvoices("http://api", lambda: "sk_sandbox_simulation")
         api._made_client = world.api  # type: ignore[assignment]
+        self.allowance = Allowance(world.shared_count, REQUESTS_PER_MINUTE, clock=lambda: world.now)
         self.queues = Queues(world.sqs, URLS)
         self.converger = Converger(
             ledger=ledger,
@@ -83,6 +85,12 @@ class _Active:
         return lambda *args, **kwargs: getattr(getattr(running[-1].instance, self._part), name)(*args, **kwargs)  # noqa: PLW0108 - the world of the moment
 
 
+class _Allowance(_Active):
+    @property
+    def is_tight(self) -> bool:
+        return running[-1].instance.allowance.is_tight
+
+
 class _WorldPart(_Active):
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return lambda *args, **kwargs: getattr(getattr(running[-1], self._part), name)(*args, **kwargs)  # noqa: PLW0108 - the world of the moment
@@ -95,6 +103,9 @@ class _Sqs:
 
     def change_message_visibility_batch(self, **request: Any) -> dict[str, Any]:
         return running[-1].sqs.change_message_visibility_batch(**request)
+
+    def send_message(self, **letter: Any) -> None:
+        running[-1].sqs.give_up(**letter)
 
 
 class _Clock:
@@ -122,8 +133,9 @@ def load(sources: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Call
     """The handlers by function name. `sources` may replace a piece of text in a function's source, to plant a bug in it."""
     handlers = {}
     sqs: Any = _Sqs()
-    connected = partial(worker.worker_handler, sqs=sqs, count=_count)
+    connected = partial(worker.worker_handler, sqs=sqs, count=_count, clock=_Clock.time)
     parts: dict[str, Any] = {"converger": partial(_Active, "converger"), "registrar": partial(_Active, "registrar")}
+    parts |= {"allowance": partial(_Allowance, "allowance")}
     parts |= {"queues": partial(_Active, "queues"), "table": partial(_WorldPart, "table")}
     parts |= {"now": lambda: running[-1].seconds(), "timestamp": lambda: running[-1].timestamp()}  # noqa: PLW0108 - the world of the moment
     environment = {"CONNECTIONS_PATH": CONNECTIONS, "QUEUE_URLS": "{}"}
@@ -132,7 +144,8 @@ def load(sources: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Call
             stack.enter_context(patch.object(composition, name, part))
         stack.enter_context(patch.object(worker, "worker_handler", connected))
         stack.enter_context(patch.object(fact_worker, "worker_handler", connected))
-        stack.enter_context(patch.object(fact_worker, "converger", parts["converger"]))
+        for name in ("allowance", "converger"):
+            stack.enter_context(patch.object(fact_worker, name, parts[name]))
         stack.enter_context(patch.object(boto3, "client", _nothing))
         stack.enter_context(patch.dict(os.environ, environment))
         for name in NAMES:

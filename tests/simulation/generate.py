@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.facts import Fact, FactType, Payer, PayoutLine
 from quittance.money import Money
+from quittance.runtime.dead_letters import RECEIVES_MAX
 from tests.simulation import faults, policies
-from tests.simulation.history import RECEIVES_MAX, Delivery, History, Outage
+from tests.simulation.history import Delivery, History, Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -332,14 +333,14 @@ def history(seed: int, enabled: frozenset[str] = faults.ALL) -> History:
         outages=outages if "outage" in enabled and random.random() < 0.1 else (),
         honoured_headers=headers,
         rotated_at=_rotation(random, deliveries) if "rotation" in enabled and random.random() < 0.25 else None,
-        receives_max=_receives_max(random, enabled, has_poison=bool(poison)),
+        receives_max=_receives_max(random, enabled),
         shuffled="reorder" in enabled and random.random() < 0.7,
     )
 
 
-def _receives_max(random: Random, enabled: frozenset[str], *, has_poison: bool) -> int:
-    """Mostly what the template says. Poison that comes back so often takes long to play."""
-    is_small = random.random() < (0.7 if has_poison else 0.08)
+def _receives_max(random: Random, enabled: frozenset[str]) -> int:
+    """Mostly what the template says."""
+    is_small = random.random() < 0.08
     return random.choice((1, 2, 3)) if "dead-letters" in enabled and is_small else RECEIVES_MAX
 
 

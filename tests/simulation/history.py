@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from quittance.runtime.dead_letters import RECEIVES_MAX
+
 if TYPE_CHECKING:
     from quittance.facts import Fact
 
@@ -15,8 +17,6 @@ CALLS = (
 )  # fmt: skip
 """Every kind of call that leaves a function. Each one is a boundary at which a function may die."""
 ANY_CALL = "any"
-RECEIVES_MAX = 20
-"""How often a message is received before it becomes a dead letter, as the template says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class Oracle:
             expected.sale_waits = True
             return expected
         _expect_sale(expected, known)
+        _expect_payouts(expected, known)
         _expect_returns(expected, known, owner.policies)
         return expected
 
@@ -286,6 +287,13 @@ def _is_undone(arrival: Known, failures: Iterable[Known], payment: str) -> bool:
 
 def _fits(amount: int, currency: str) -> bool:
     return currency not in _THREE_DECIMALS or amount % 10 == 0
+
+
+def _expect_payouts(expected: Expected, known: list[Known]) -> None:
+    paid = {one.key: one.last_at for one in known if one.type is FactType.PAYOUT_PAID}
+    failed = [one for one in known if one.type is FactType.PAYOUT_FAILED]
+    if any(one.last_at >= paid.get(one.key, "") for one in failed):
+        expected.findings |= {"payout_failed"}
 
 
 # --- what was returned -----------------------------------------------------------------------------------------------------

@@ -132,14 +132,14 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "no look-up before a request is repeated",
         CONVERGE,
-        "answer = self._look_up(case, entry, customer) if entry.sent else None",
-        "answer = None",
+        "found = self._look_up(case, entry, customer) if entry.sent else None",
+        "found = None",
     ),
     Bug(
         "an unknown outcome taken for nothing done",
         CONVERGE,
-        "        except Retry:\n            case.store",
-        "        except (Retry, InDoubt):\n            case.store",
+        "        except Retry as failure:\n            case.store",
+        "        except (Retry, InDoubt) as failure:\n            case.store",
     ),
     Bug(
         "a 500 taken for nothing done",
@@ -377,7 +377,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "joined cases lose their facts",
         LEDGER,
-        "            self._store_fact(merged(known, fact) if known else fact, other.event_ids[identity], 0)",
+        "            self._absorb_fact(fact, other.event_ids[identity], other.recorded_at[identity])",
         "            pass",
     ),
     Bug(
@@ -428,7 +428,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "failures acknowledged",
         WORKER,
-        'return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record, _ in batch.unfinished]}',
+        'return {"batchItemFailures": [{"itemIdentifier": message.record["messageId"]} for message in kept]}',
         'return {"batchItemFailures": []}',
     ),
     Bug(
@@ -440,24 +440,31 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "what the batch had no time for is acknowledged",
         WORKER,
-        "        self.unfinished.append((record, max(wait, _scheduled(record)) if wait else 0))\n",
-        "        if wait:\n            self.unfinished.append((record, max(wait, _scheduled(record))))\n",
+        "        self.unfinished.append(Unfinished(record, self._wait_s(record, longest), longest.code, is_old))\n",
+        "        if longest.delay_s:\n"
+        "            self.unfinished.append(Unfinished(record, self._wait_s(record, longest), longest.code, is_old))\n",
     ),
-    Bug("every failure is hopeless", WORKER, "if isinstance(error, Reject | Park):", "if isinstance(error, QuittanceError):"),
+    Bug("every failure is hopeless", WORKER, "case Reject() | Park():", "case QuittanceError():"),
     Bug("payouts are not settled on their payments", "functions.payout_settled", "    _queues.send(", "    list("),
     Bug("secrets that may be old taken for the right ones", "quittance.runtime.secrets", "if entry.is_stale:", "if False:"),
     # messages that nobody can read
     Bug(
         "what cannot be read holds up its group",
         WORKER,
-        "return Failure(HOPELESS_DELAY_S, Reach.MESSAGE)",
-        "return Failure(_scheduled(record), Reach.GROUP)",
+        "return Failure(HOPELESS_DELAY_S, Reach.MESSAGE, error.code)",
+        "return Failure(_scheduled(record, age_s), Reach.GROUP, error.code)",
     ),
     Bug(
-        "what cannot be read waits like what failed",
+        "what is given up is not kept",
         WORKER,
-        "return Failure(HOPELESS_DELAY_S, Reach.MESSAGE)",
-        "return Failure(_scheduled(record), Reach.MESSAGE)",
+        "if not is_last(one) or not self._is_given_up(one)]",
+        "if not is_last(one)]",
+    ),
+    Bug(
+        "what waits for the allowance is acknowledged",
+        WORKER,
+        "        self.unfinished.append(Unfinished(record, self._no_poll_s(record, wait_s), RATE_LIMITED))\n",
+        "",
     ),
     Bug(
         "what cannot be read is acknowledged",

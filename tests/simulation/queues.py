@@ -19,6 +19,7 @@ class Queued:
     sent_at: float = 0.0
     is_poison: bool = False
     receives: int = 0
+    first_received_at: float = 0.0
     visible_at: float = 0.0
 
     @property
@@ -59,9 +60,10 @@ class Queue:
                     break
                 if message.receives >= self.receives_max:
                     self.delete(message)
-                    self.dead.append(message)
+                    self._bury(message)
                     continue
                 message.receives += 1
+                message.first_received_at = message.first_received_at or now
                 message.visible_at = now + VISIBILITY_S
                 received.append(message)
         return received
@@ -81,9 +83,19 @@ class Queue:
         message.visible_at = until
         return True
 
+    def give_up(self, group: str, message_id: str) -> None:
+        """The message in flight becomes a dead letter; it stays on the queue as well until it is deleted."""
+        self._bury(next(one for one in self.groups[group] if one.id == message_id))
+
+    def _bury(self, message: Queued) -> None:
+        """Given up by the worker and by SQS it is still one letter: both carry the same."""
+        if message not in self.dead:
+            self.dead.append(message)
+
     def redrive(self) -> None:
         """Every dead letter back to the end of its group, as if never received."""
         for message in self.dead:
-            message.receives, message.visible_at = 0, 0.0
+            self.delete(message)
+            message.receives, message.first_received_at, message.visible_at = 0, 0.0, 0.0
             self.groups.setdefault(message.group, []).append(message)
         self.dead = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from tests.simulation.history import RECEIVES_MAX
+from quittance.runtime.dead_letters import RECEIVES_MAX
 from tests.simulation.simulate import simulate
 
 if TYPE_CHECKING:

@@ -6,16 +6,15 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quittance.runtime.dead_letters import RECEIVES_MAX
 from tests.simulation.checks import check_end
-from tests.simulation.history import RECEIVES_MAX, History, Trace, Violation
-from tests.simulation.world import HOLD_UPS, World
+from tests.simulation.history import History, Trace, Violation
+from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from collections import Counter
 
 
-OUTAGE_RECEIVES = 15
-"""How many receives of a message the longest outage uses up."""
 REDRIVES_MAX = 30
 REDRIVEN_AFTER_S = 6 * 3600
 
@@ -66,8 +65,7 @@ def calls_of(history: History) -> Counter[str]:
 def _redrive(world: World) -> None:
     """An operator redrives the dead letters: poison, which comes back, and good messages, where very much goes wrong."""
     history = world.history
-    failures = sum(1 for fault in history.faults if fault.kind not in HOLD_UPS) + OUTAGE_RECEIVES * len(history.outages)
-    may_die = failures >= history.receives_max or history.receives_max < RECEIVES_MAX
+    may_die = history.receives_max < RECEIVES_MAX
     has_to = bool(history.poison)
     for _ in range(REDRIVES_MAX):
         good = any(not message.is_poison for message in world.dead_letters)

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from quittance.ledger import HEAD, case_names
 from quittance.registration import KNOWN_FOR_S
 from quittance.runtime.queues import revisit_message
+from tests.fakes.shared_count import MemorySharedCount
 from tests.simulation import functions, platform, provider
 from tests.simulation.api import SimulatedApi
 from tests.simulation.history import ANY_CALL, Delivery, Fault, History, Poison, Trace, Violation
@@ -77,6 +78,7 @@ class World:
         self.fault_amount = 0
         self.table = SimulatedTable(self)
         self.sqs = Sqs(self)
+        self.shared_count = MemorySharedCount()
         self.parameters = Parameters(self)
         sandbox = Sandbox(
             clock=lambda: datetime.fromtimestamp(self.now, UTC),
@@ -237,9 +239,10 @@ class World:
         self.note("queue", f"{queue.name}: {len(messages)} received, {len(failed)} failed")
         for message in messages:
             if message.id not in failed and self._outcome("queue.delete") != "lost-delete":
-                if message.is_poison:
+                if not message.is_poison:
+                    self.longest_wait_s = max(self.longest_wait_s, self.now - message.sent_at)
+                elif message not in queue.dead:
                     raise Violation(f"{message.id} cannot be read and was acknowledged")
-                self.longest_wait_s = max(self.longest_wait_s, self.now - message.sent_at)
                 queue.delete(message)
 
     def _plant(self, poison: Poison) -> None:
@@ -383,6 +386,15 @@ class Sqs:
         self._world.leave("queue.hide", fault)
         return {"Successful": [], "Failed": failed}
 
+    def give_up(self, *, QueueUrl: str, MessageGroupId: str, MessageDeduplicationId: str, **_: Any) -> None:  # noqa: N803 - SQS's names
+        """A worker writes a dead letter itself, with its cause; SQS then drops what the worker acknowledges."""
+        fault = self._world.enter("queue.give-up")
+        if fault == "throttled":
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "SendMessage")
+        queue = self.queues[QueueUrl.rpartition("/")[2].removesuffix("-DeadLetters")]
+        queue.give_up(MessageGroupId, MessageDeduplicationId)
+        self._world.leave("queue.give-up", fault)
+
 
 class Parameters:
     """SSM Parameter Store as the connections read it."""
@@ -411,7 +423,11 @@ def _record(queue: Queue, message: Queued) -> dict[str, Any]:
         "receiptHandle": message.handle,
         "body": message.body,
         "eventSourceARN": f"arn:aws:sqs:eu-central-1:000000000000:{queue.name}",
-        "attributes": {"ApproximateReceiveCount": str(message.receives), "MessageGroupId": message.group},
+        "attributes": {
+            "ApproximateReceiveCount": str(message.receives),
+            "ApproximateFirstReceiveTimestamp": str(round(message.first_received_at * 1000)),
+            "MessageGroupId": message.group,
+        },
     }
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from quittance.document_changes import RECEIVES_MAX, DocumentChanges
+from quittance.document_changes import RECORDED_WITHIN_S, DocumentChanges
 from quittance.documents import RecordedDocument
 from quittance.entities import connection_of
 from quittance.errors import Reject, Retry
+from quittance.explanation import as_text, explain_case
 from quittance.ledger import CaseFile, Ledger
 from quittance.money import Money
 from quittance.observation import Observation, ObservedDocument, Sighting
@@ -21,7 +22,6 @@ from quittance.providers import space_invoices
 from quittance.registration import CustomerDirectory
 from tests.unit.stories import fact, refund, renewal, succeeded
 from tests.use_cases.world import World
-from tools.explain import as_text, explain_case
 from tools.sandbox.wire import Request
 
 Act = Callable[["ByHand"], None]
@@ -70,11 +70,11 @@ class ByHand:
             count=self.world._count,
         )
 
-    def deliver(self, *bodies: bytes, connection: str = "default", receive_count: int = 1) -> None:
+    def deliver(self, *bodies: bytes, connection: str = "default", age_s: float = 0) -> None:
         for body in bodies:
             sighting = space_invoices.translate(body, connection, {}).sighting
             if sighting:
-                self.changes().take(sighting, receive_count)
+                self.changes().take(sighting, age_s)
 
     def do(self, *acts: Act) -> None:
         for act in acts:
@@ -318,12 +318,12 @@ def test_a_document_of_ours_that_is_not_recorded_yet_is_waited_for() -> None:
     known = dict(by_hand.world.table._items)
     by_hand.world.table._items = {}
     by_hand.world.table.index_catches_up()
-    for receive_count in range(1, RECEIVES_MAX):
+    for age_s in (0, 60, RECORDED_WITHIN_S - 1):
         with pytest.raises(Retry, match="document_not_recorded_yet"):
-            by_hand.deliver(by_hand.echoes[0], receive_count=receive_count)
+            by_hand.deliver(by_hand.echoes[0], age_s=age_s)
     by_hand.world.table._items = known
     by_hand.world.table.index_catches_up()
-    by_hand.deliver(by_hand.echoes[0], receive_count=RECEIVES_MAX)
+    by_hand.deliver(by_hand.echoes[0], age_s=RECORDED_WITHIN_S)
     assert by_hand.findings == set()
 
 
@@ -332,12 +332,12 @@ def test_a_document_that_only_claims_to_be_ours_is_a_finding_once() -> None:
     metadata = {"business_customer": "bc_1", "document_key": "invoice:payment:pay_9"}
     by_hand.ask("POST", "/invoices", {"is_draft": False, "items": [LINE | {"gross_price": 5.0}], "metadata": metadata})
     bodies = by_hand.deliveries()
-    by_hand.deliver(*bodies, receive_count=RECEIVES_MAX)
+    by_hand.deliver(*bodies, age_s=RECORDED_WITHIN_S)
     found = [item for item in by_hand.world.table.find("finding:open") if item["code"] == "document_unknown"]
     assert [item["pk"] for item in found] == ["BUSINESS_CUSTOMER#bc_1"]
     known = by_hand.world.table.items()
     by_hand.world.seconds += 60
-    by_hand.deliver(*bodies, receive_count=RECEIVES_MAX)
+    by_hand.deliver(*bodies, age_s=RECORDED_WITHIN_S)
     assert by_hand.world.table.items() == known
 
 
@@ -346,7 +346,7 @@ def test_a_claim_to_be_of_somebody_unknown_is_nobodys() -> None:
     metadata = {"business_customer": "bc_of_another_system"}
     by_hand.ask("POST", "/invoices", {"is_draft": False, "items": [LINE | {"gross_price": 5.0}], "metadata": metadata})
     known = by_hand.world.table.items()
-    by_hand.deliver(*by_hand.deliveries(), receive_count=RECEIVES_MAX)
+    by_hand.deliver(*by_hand.deliveries(), age_s=RECORDED_WITHIN_S)
     assert by_hand.world.table.items() == known
 
 

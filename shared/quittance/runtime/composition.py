@@ -18,13 +18,16 @@ from quittance.document_changes import DocumentChanges
 from quittance.fee_closing import FeeClosing
 from quittance.ledger import Ledger
 from quittance.registration import CustomerDirectory, Registrar, Webhooks
+from quittance.runtime.allowance import Allowance
 from quittance.runtime.observability import count, logger
 from quittance.runtime.parameter import ConnectionSecrets, KeyOf, Parameter
 from quittance.runtime.queues import Queues, revisit_message
+from quittance.runtime.sdk import LEAN
+from quittance.runtime.shared_count import DynamoSharedCount
 from quittance.runtime.table import CLIENT_CONFIG, DynamoTable
-from quittance.space_invoices import Exchange, SpaceInvoices
+from quittance.space_invoices import REQUESTS_PER_MINUTE, Exchange, SpaceInvoices
 
-_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}, **LEAN)
 
 
 def now() -> int:
@@ -48,6 +51,12 @@ def queues() -> Queues:
 def space_invoices() -> SpaceInvoices:
     parameter = Parameter(boto3.client("ssm", config=_AWS), os.environ["SPACE_INVOICES_API_KEY_PARAMETER"])
     return SpaceInvoices(os.environ["SPACE_INVOICES_BASE_URL"], KeyOf(_environment(), parameter), observe=_log_exchange)
+
+
+def allowance() -> Allowance:
+    """What this function may ask of the invoicing API."""
+    configured = int(os.environ.get("REQUESTS_PER_MINUTE", "0"))
+    return Allowance(DynamoSharedCount(os.environ["TABLE_NAME"]), configured or REQUESTS_PER_MINUTE[_environment()])
 
 
 def _environment() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quittance.errors import Reject
-from quittance.runtime.composition import converger
+from quittance.runtime.composition import allowance, converger
 from quittance.runtime.worker import Handler, Message, worker_handler
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def fact_worker(*types: FactType) -> Handler:
     def use_case(message: Message) -> None:
         take(fact_of(message, *types), message.event_id)
 
-    return worker_handler(use_case)
+    return worker_handler(use_case, allowance=allowance())
 
 
 def fact_of(message: Message, *types: FactType) -> Fact:

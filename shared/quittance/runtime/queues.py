@@ -50,12 +50,18 @@ PAYOUT_CHARACTERS_MAX = 300 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to the queue of `function`. Messages of one `group` are handled in turn."""
+    """One message to the queue of `function`. Messages of one `group` are handled in turn; one without a group, whenever."""
 
     function: str
     group: str
     body: str = field(repr=False)
     deduplication_id: str = ""
+
+    @property
+    def order(self) -> dict[str, str]:
+        """What SQS is told of it on a FIFO queue. Without a group it is for a queue that keeps no order."""
+        named = {"MessageGroupId": self.group, "MessageDeduplicationId": self.deduplication_id}
+        return named if self.group else {}
 
     @classmethod
     def of(cls, function: str, group: tuple[str, str, str], content: dict[str, Any], received_at: str) -> Message:
@@ -174,15 +180,7 @@ class Queues:
                 self._send_batch(self._urls[function], batch)
 
     def _send_batch(self, url: str, batch: list[Message]) -> None:
-        entries = [
-            {
-                "Id": str(place),
-                "MessageBody": message.body,
-                "MessageGroupId": message.group,
-                "MessageDeduplicationId": message.deduplication_id,
-            }
-            for place, message in enumerate(batch)
-        ]
+        entries = [{"Id": str(place), "MessageBody": message.body} | message.order for place, message in enumerate(batch)]
         try:
             answer = self._client.send_message_batch(QueueUrl=url, Entries=entries)
         except (BotoCoreError, ClientError) as error:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from quittance.errors import Park, Retry
+from quittance.runtime.sdk import LEAN
 from quittance.storage import (
     Absent,
     AbsentOrEquals,
@@ -21,6 +22,8 @@ from quittance.storage import (
     Delete,
     Equals,
     Item,
+    Keys,
+    Page,
     Put,
     Write,
     check_writes,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 INDEX_NAME = "by_reference"
-CLIENT_CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+CLIENT_CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3}, **LEAN)
 """A worker that waits for the SDK's 60 seconds is killed with its messages half done."""
 
 # A cancelled transaction whose reasons are none of the others met contention or throttling.
@@ -61,7 +64,7 @@ class DynamoTable:
     def read(self, pk: str, sk: str) -> Item | None:
         with _sorted_failures():
             answer = self._client.get_item(TableName=self._name, Key=_keys(pk, sk), ConsistentRead=True)
-        return _item(answer["Item"]) if "Item" in answer else None
+        return plain_item(answer["Item"]) if "Item" in answer else None
 
     def read_partition(self, pk: str, sk_prefix: str = "") -> list[Item]:
         return list(self.walk(pk, sk_prefix))
@@ -70,6 +73,20 @@ class DynamoTable:
         values = {":pk": pk} | ({":prefix": sk_prefix} if sk_prefix else {})
         condition = "pk = :pk AND begins_with(sk, :prefix)" if sk_prefix else "pk = :pk"
         return self._query(condition, values, {"ConsistentRead": True})
+
+    def scan(self, after: tuple[str, str] | None = None, *, prefix: str = "") -> Iterator[Item]:
+        """Every item whose `pk` begins with the prefix, after these keys in the table's own order; page after page.
+
+        Items of one partition follow each other. They are read as they were a moment ago, one by one: what was written last may
+        be missing.
+        """
+        options: dict[str, Any] = {"ExclusiveStartKey": _keys(*after)} if after else {}
+        if prefix:
+            options |= {"FilterExpression": "begins_with(pk, :prefix)", "ExpressionAttributeValues": _map({":prefix": prefix})}
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, **options)
+        with _sorted_failures():
+            for page in pages:
+                yield from map(plain_item, page["Items"])
 
     def commit(self, writes: Sequence[Write]) -> None:
         check_writes(writes)
@@ -93,16 +110,41 @@ class DynamoTable:
         )
         return sorted(found, key=lambda item: (item["pk"], item["sk"]))
 
-    def _query(self, condition: str, values: dict[str, str], options: dict[str, Any]) -> Iterator[Item]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._name,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=_map(values),
-            **options,
-        )
+    def page(self, reference: str, after: Keys | None, limit: int) -> Page:
+        """See `quittance.storage.PagedTable`."""
+        options: dict[str, Any] = {"IndexName": INDEX_NAME, "ExpressionAttributeNames": {"#reference": "reference"}}
+        begins = _map({"reference": reference, **after._asdict()}) if after else None
+        return self._page("#reference = :reference", {":reference": reference}, options, begins, limit)
+
+    def page_backwards(self, pk: str, after: Keys | None, limit: int) -> Page:
+        """See `quittance.storage.PagedTable`."""
+        options: dict[str, Any] = {"ConsistentRead": True, "ScanIndexForward": False}
+        return self._page("pk = :pk", {":pk": pk}, options, _keys(pk, after.sk) if after else None, limit)
+
+    def _page(
+        self, condition: str, values: dict[str, str], options: dict[str, Any], begins: dict[str, Any] | None, limit: int
+    ) -> Page:
+        options |= {"ExclusiveStartKey": begins} if begins else {}
         with _sorted_failures():
-            for page in pages:
-                yield from map(_item, page["Items"])
+            answer = self._client.query(
+                TableName=self._name,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=_map(values),
+                Limit=limit,
+                **options,
+            )
+        last = answer.get("LastEvaluatedKey")
+        return Page([plain_item(item) for item in answer["Items"]], Keys(last["pk"]["S"], last["sk"]["S"]) if last else None)
+
+    def _query(self, condition: str, values: dict[str, str], options: dict[str, Any]) -> Iterator[Item]:
+        # Not with the SDK's paginator, which costs as much as a tenth of a call.
+        options = {"KeyConditionExpression": condition, "ExpressionAttributeValues": _map(values)} | options
+        with _sorted_failures():
+            while options:
+                page = self._client.query(TableName=self._name, **options)
+                yield from map(plain_item, page["Items"])
+                last = page.get("LastEvaluatedKey")
+                options = options | {"ExclusiveStartKey": last} if last else {}
 
     def _in_transaction(self, write: Write) -> dict[str, Any]:
         match write:
@@ -187,7 +229,8 @@ def _value(value: object) -> dict[str, Any]:
             raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
-def _item(attributes: dict[str, Any]) -> Item:
+def plain_item(attributes: dict[str, Any]) -> Item:
+    """An item as DynamoDB writes it, in a stream too, with plain values."""
     return {name: _plain(value) for name, value in attributes.items()}
 
 
@@ -201,6 +244,6 @@ def _plain(value: dict[str, Any]) -> object:
         case "L":
             return [_plain(element) for element in content]
         case "M":
-            return _item(content)
+            return plain_item(content)
         case _:
             return content
