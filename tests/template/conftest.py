@@ -12,8 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
-ENTRANCES = ("event_received", "ingest")
-WORKERS = [name for name in FOLDERS if name not in ENTRANCES]
+ENTRANCES = ("event_received", "ingest", "operations")
+WITHOUT_QUEUE = ("evidence_anchored", "evidence_recorded", "reconcile")
+"""Functions that neither a sender nor a queue of their own calls."""
+WORKERS = [name for name in FOLDERS if name not in {*ENTRANCES, *WITHOUT_QUEUE}]
 EVERYTHING = ("EventsQueue=create", "StripeEventBusName=aws.partner/stripe.com/ed_1", "PlatformEventBusName=platform")
 """The parameters that bring about what is left out otherwise."""
 SAM_PYTHON = ROOT / ".tools" / "sam" / "bin" / "python"

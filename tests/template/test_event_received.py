@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from quittance.runtime.dead_letters import RECEIVES_MAX
 from tests.template.conftest import Template, arn_of, text_of
 
 pytestmark = pytest.mark.xdist_group("template")
@@ -65,7 +66,7 @@ def test_an_event_bus_may_use_the_key_of_the_queue(template: Template) -> None:
 def test_its_queues_are_encrypted_and_keep_what_is_given_up_on(template: Template) -> None:
     queue, dead_letters = (template.properties(f"EventReceived{kind}") for kind in ("Queue", "DeadLetters"))
     assert queue["KmsMasterKeyId"] == dead_letters["KmsMasterKeyId"] == {"Ref": "Key"}
-    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": arn_of("EventReceivedDeadLetters"), "maxReceiveCount": 20}
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": arn_of("EventReceivedDeadLetters"), "maxReceiveCount": RECEIVES_MAX}
     assert dead_letters["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert queue["VisibilityTimeout"] >= 6 * template.properties("EventReceivedFunction")["Timeout"]
 
@@ -80,6 +81,7 @@ def test_it_is_fed_by_its_queue_and_reports_each_message(template: Template) -> 
 def test_it_may_do_what_ingest_may_but_reads_no_secrets(template: Template) -> None:
     allowed = template.allowed("EventReceivedRole", "sqs")
     sends = allowed.pop("sqs:SendMessage")
+    sends.remove(arn_of("EventReceivedDeadLetters"))
     assert {str(resource) for resources in allowed.values() for resource in resources} == {str(arn_of("EventReceivedQueue"))}
     of_ingest = {str(arn) for arn in template.allowed("IngestRole", "sqs")["sqs:SendMessage"]}
     assert {str(arn) for arn in sends} == of_ingest - {str(arn_of(queue)) for queue in NEVER_RECEIVED}

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "PUBLIC_WEBHOOKS_URL",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
+    "REQUESTS_PER_MINUTE",
     "POWERTOOLS_LOG_LEVEL",
     "AWS_ENDPOINT_URL",
     "CERTIFICATES_STAND_IN_URL",
@@ -38,7 +39,13 @@ def test_every_folder_is_a_function_and_every_function_has_a_folder(template: Te
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_environment_is_complete_and_has_no_endpoint_in_aws(template: Template, folder: str) -> None:
     variables = template.properties(f"{pascal(folder)}Function")["Environment"]["Variables"]
-    own = {"event_received": {"EVENTS_CONNECTION"}}
+    own = {
+        "event_received": {"EVENTS_CONNECTION"},
+        "operations": {"EVENTS_QUEUE_URL", "REPORTS_BUCKET"},
+        "reconcile": {"REPORTS_BUCKET"},
+        "evidence_recorded": {"JOURNAL_TABLE_NAME", "EVIDENCE_KEYS_PARAMETER"},
+        "evidence_anchored": {"JOURNAL_TABLE_NAME", "EVIDENCE_KEYS_PARAMETER", "ANCHORS_BUCKET"},
+    }
     assert set(variables) == ENVIRONMENT | own.get(folder, set())
     assert variables["AWS_ENDPOINT_URL"] == {"Fn::If": ["InAws", {"Ref": "AWS::NoValue"}, {"Ref": "AwsEndpointUrl"}]}
 
@@ -89,15 +96,17 @@ def test_reads_its_own_queue_and_reports_each_message(template: Template, folder
     assert source["BatchSize"] <= 10, "the most that Lambda takes from a FIFO queue"
 
 
-def test_months_of_fees_are_asked_for_by_the_schedule_only(template: Template) -> None:
-    (rule,) = [one for one in template.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in one]
-    (target,) = rule["Targets"]
-    assert target["Arn"] == arn_of("FeesClosedFunction")
-    assert rule["ScheduleExpression"].startswith("cron(")
-    permissions = [
-        one for one in template.of_type("AWS::Lambda::Permission").values() if one["Principal"] == "events.amazonaws.com"
-    ]
-    assert [(one["FunctionName"], "SourceArn" in one) for one in permissions] == [({"Ref": "FeesClosedFunction"}, True)]
+@pytest.mark.parametrize(
+    ("folder", "schedule"), [("fees_closed", "cron("), ("evidence_anchored", "rate("), ("reconcile", "rate(")]
+)
+def test_what_runs_by_the_clock_is_called_by_its_own_schedule_only(template: Template, folder: str, schedule: str) -> None:
+    function = f"{pascal(folder)}Function"
+    rules = [one for one in template.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in one]
+    (rule,) = [one for one in rules if [target["Arn"] for target in one["Targets"]] == [arn_of(function)]]
+    assert rule["ScheduleExpression"].startswith(schedule)
+    permissions = template.of_type("AWS::Lambda::Permission").values()
+    allowed = [one for one in permissions if one["FunctionName"] == {"Ref": function}]
+    assert [(one["Principal"], "SourceArn" in one) for one in allowed] == [("events.amazonaws.com", True)]
 
 
 def test_layer_is_built_for_what_the_template_says() -> None:

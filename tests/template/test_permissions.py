@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from quittance.reconciliation.sittings import KEYS as RUN_KEYS
+from quittance.reconciliation.standing import reconciliation_pk
+from quittance.runtime.reconciling import WORKBOOKS
+from quittance.runtime.report_links import PREFIX
 from tests.template.conftest import FOLDERS, WORKERS, Template, arn_of, one_or_many, pascal, text_of
 
 pytestmark = pytest.mark.xdist_group("template")
@@ -22,6 +26,7 @@ SENDERS = {folder: ["payment_revisited"] for folder in REVISIT_SENDERS} | {
     "object_fetched": [folder for folder in FROM_OUTSIDE if folder not in NOT_FETCHED],
 }
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
+READ_ALL = {"GetItem", "Query", "Scan"}
 LEDGER = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
 
 
@@ -65,7 +70,8 @@ def test_consumes_its_own_queue_only(template: Template, folder: str) -> None:
 def test_sends_to_the_queues_it_is_told_of(template: Template, folder: str) -> None:
     allowed = template.allowed(f"{pascal(folder)}Role", "sqs").get("sqs:SendMessage", [])
     expected = SENDERS.get(folder, [])
-    assert sorted(map(str, allowed)) == sorted(str(arn_of(f"{pascal(name)}Queue")) for name in expected)
+    own_dead_letters = str(arn_of(f"{pascal(folder)}DeadLetters"))
+    assert sorted(map(str, allowed)) == sorted([own_dead_letters, *(str(arn_of(f"{pascal(name)}Queue")) for name in expected)])
     urls = template.properties(f"{pascal(folder)}Function")["Environment"]["Variables"]["QUEUE_URLS"]
     assert set(_queues(urls)) == set(expected)
 
@@ -90,6 +96,16 @@ def test_keeps_the_ledger_without_scanning_it(template: Template, folder: str) -
 def test_ignored_events_are_written_and_nothing_else(template: Template) -> None:
     assert template.allowed("EventIgnoredRole", "dynamodb") == {"dynamodb:PutItem": [arn_of("Table")]}
     assert not template.allowed("EventIgnoredRole", "ssm")
+
+
+def test_reconciling_reads_all_and_writes_only_what_it_found(template: Template) -> None:
+    statements = {one["Sid"]: one for one in template.statements("ReconcileRole")}
+    assert template.allowed("ReconcileRole", "dynamodb").keys() == {f"dynamodb:{one}" for one in READ_ALL} | {"dynamodb:PutItem"}
+    partitions = statements["KeepFindings"]["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert partitions == [RUN_KEYS[0], reconciliation_pk("*")]
+    written = {text_of(r) for r in template.allowed("ReconcileRole", "s3")["s3:PutObject"]}
+    assert written == {f"${{ReportsBucket.Arn}}/{prefix}*" for prefix in (WORKBOOKS, PREFIX)}
+    assert not template.allowed("ReconcileRole", "sqs"), "it asks for nothing to be changed"
 
 
 def test_ingest_does_not_touch_the_ledger(template: Template) -> None:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from quittance.runtime.dead_letters import RECEIVES_MAX
 from tests.template.conftest import ROOT, WORKERS, Template, arn_of, pascal, text_of
 
 pytestmark = pytest.mark.xdist_group("template")
@@ -30,7 +31,7 @@ def test_dead_letters_are_its_own_and_are_kept_for_fourteen_days(template: Templ
     redrive = template.properties(f"{name}Queue")["RedrivePolicy"]
     dead_letters = template.properties(f"{name}DeadLetters")
     assert redrive["deadLetterTargetArn"] == arn_of(f"{name}DeadLetters")
-    assert redrive["maxReceiveCount"] == 20
+    assert redrive["maxReceiveCount"] == RECEIVES_MAX
     assert dead_letters["MessageRetentionPeriod"] == FOURTEEN_DAYS_S
     (source,) = dead_letters["RedriveAllowPolicy"]["sourceQueueArns"]
     assert text_of(source).endswith(f"-{name}.fifo")
@@ -38,7 +39,8 @@ def test_dead_letters_are_its_own_and_are_kept_for_fourteen_days(template: Templ
 
 def test_there_are_no_other_queues(template: Template) -> None:
     names = {pascal(folder) for folder in (*WORKERS, "event_received")}
-    assert set(template.of_type("AWS::SQS::Queue")) == {f"{name}{kind}" for name in names for kind in ("Queue", "DeadLetters")}
+    queues = {f"{name}{kind}" for name in names for kind in ("Queue", "DeadLetters")} | {"EvidenceRecordedDeadLetters"}
+    assert set(template.of_type("AWS::SQS::Queue")) == queues
 
 
 @pytest.mark.parametrize("folder", WORKERS)

@@ -52,6 +52,7 @@ def test_a_failed_attempt_of_another_charge_undoes_nothing() -> None:
     assert received(case) == 10000
 
 
+@pytest.mark.trap(15)
 def test_a_late_failure_removes_the_payment_record_and_opens_a_finding() -> None:
     for order in permutations([succeeded(), fact("payment.failed", "pay_1", 10000, minute=9)]):
         case, outcome = arrive(order)
@@ -317,3 +318,16 @@ def test_a_debit_that_is_told_twice_is_credited_once(told: tuple[Fact, ...], cre
     for order in permutations((succeeded(), *told)):
         case, _ = arrive(order)
         assert balance(case) == 10000 - credited, [fact.identity for fact in order]
+
+
+# --- payouts
+
+
+@pytest.mark.parametrize(("paid_at", "found"), [(None, True), (10, True), (30, False)])
+def test_a_payout_that_failed_is_found_unless_it_was_paid_after_all(paid_at: int | None, *, found: bool) -> None:
+    failed = fact("payout.failed", "po_1", 9000, payment_id=None, minute=20)
+    paid = [] if paid_at is None else [fact("payout.paid", "po_1", 9000, payment_id=None, minute=paid_at)]
+    findings = plan(Case(facts=(failed, *paid)), CUSTOMER).findings
+    assert [(one.code, one.subject, one.amount) for one in findings] == (
+        [("payout_failed", "payout:po_1", Money(9000, "EUR"))] if found else []
+    )

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from quittance.ledger import case_names
+from quittance.explanation import in_print
+from quittance.ledger import CASE_PREFIX, case_names
 from tools.commands.options import AsJson, Stack
-from tools.explain import in_print
-from tools.ledger_view import CASE_PREFIX
 from tools.target import chosen
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ def _line(item: Item) -> dict[str, Any]:
     if item["pk"].startswith(CASE_PREFIX):
         provider, account, case_id = case_names(item["pk"])
         return line | {"provider": provider, "account": account, "payment_id": case_id}
-    return line | {"business_customer": item["pk"].partition("#")[2]}
+    named = {name: item[name] for name in ("provider", "account", "payment_id") if item.get("payment_id")}
+    return line | {"business_customer": item["pk"].partition("#")[2]} | named
 
 
 def _as_text(line: dict[str, Any]) -> str:

@@ -3,61 +3,125 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from quittance.runtime.queues import Queues, revisit_message
+from quittance.explanation import amount, in_print, total_in_print
+from quittance.reconciliation.finding_classes import CLASSES, finding_class
+from quittance.reconciliation.results import RepairMode
+from quittance.reconciliation.run import Scope
+from quittance.runtime.queues import Queues
+from quittance.runtime.repairs import repair_message
 from tools.commands.options import AsJson, Stack
-from tools.explain import total_in_print
-from tools.reconciliation import held, reconciled, unfinished
+from tools.reconciliation import reconciliation
+from tools.reports import write_report
 from tools.target import chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from decimal import Decimal
 
-    from quittance.reconcile import Reconciliation
+    from quittance.reconciliation.results import Found
+    from quittance.reconciliation.run import Progress
+    from quittance.runtime.queues import Message
+    from tools.reconciliation import CustomerBooks
     from tools.target import Target
+
+_WIDTH = 180
+"""Of a table that no terminal cuts."""
+_TELL_EVERY_S = 10
+_WHAT = {"listing": "pages of documents listed", "comparing": "payments compared"}
 
 
 def reconcile(
-    repair: Annotated[bool, typer.Option("--repair", help="Have payments that lack a document converged again.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put right what certainly can be, and list the rest. Payments are converged again.")
+    ] = False,
+    approve: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE[:PAYMENT]", help="Repair these findings too, which otherwise need approval. Repeatable."),
+    ] = None,
+    business_customer: Annotated[str | None, typer.Option(metavar="ID", help="Only this business customer.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", file_okay=False, help="Write the report to this folder: a page for people, sheets, JSON."),
+    ] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare every business customer's payments with the documents its entity holds. Fails if they differ.
 
-    A repair never edits or deletes: it runs a payment through the normal pipeline again.
+    What differs is kept until it is gone: see `quittance findings`. A repair never edits or deletes: it runs a payment through
+    the normal pipeline again.
     """
-    with chosen(stack) as target:
-        results = reconciled(target.ledger, partial(held, target.space_invoices))
-        for result in results:
-            typer.echo(json.dumps(_line(result), ensure_ascii=False) if as_json else _as_text(result))
-        if repair:
-            _repair(target)
-    raise typer.Exit(0 if all(result.agrees for result in results) else 1)
+    approved = [_approval(text) for text in approve or ()]
+    with chosen(stack) as target, _progress() as progress:
+        scope = Scope(business_customer=business_customer, counts_at_once=True)
+        with reconciliation(target, scope, progress) as finished:
+            if business_customer and not finished.result.customers:
+                raise typer.BadParameter(f"there is no business customer {business_customer} with an entity")
+            disagreeing = sum(not _show(result, as_json=as_json) for result in finished.books())
+            if report:
+                typer.echo(f"report: {write_report(report, finished.result, finished.workbook.found())}", err=True)
+            if repair or approved:
+                _repair(target, list(finished.found()), approved, automatic=repair)
+    raise typer.Exit(1 if disagreeing else 0)
 
 
-def _repair(target: Target) -> None:
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    cases = unfinished(target.ledger)
-    queues = Queues(target.client("sqs"), {name: pair.url for name, pair in target.queues.items()})
-    queues.send(revisit_message(case.provider, case.account, case.id, "reconciliation", at) for case in cases)
-    typer.echo(f"{len(cases)} payments are converged again; reconcile once more to see the result", err=True)
+def _approval(text: str) -> tuple[str, str]:
+    code, _, payment = text.partition(":")
+    if code not in CLASSES:
+        raise typer.BadParameter(f"there is no finding {code}", param_hint="--approve")
+    if CLASSES[code].repair is RepairMode.NEVER:
+        raise typer.BadParameter(f"{code} cannot be repaired from here: {CLASSES[code].proposal}", param_hint="--approve")
+    return code, payment
 
 
-def _line(result: Reconciliation) -> dict[str, Any]:
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """One line that changes on a terminal, a line now and then elsewhere."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status("reconciling") as status:
+            yield lambda step, done: status.update(f"{done:,} {_WHAT[step]}")
+        return
+    told_at = time.monotonic()
+
+    def tell(step: str, done: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _TELL_EVERY_S:
+            told_at = time.monotonic()
+            typer.echo(f"{done:,} {_WHAT[step]}", err=True)
+
+    yield tell
+
+
+# --- what was found ------------------------------------------------------------------------------------------------------
+
+
+def _show(result: CustomerBooks, *, as_json: bool) -> bool:
+    """Returns whether it agrees."""
+    if as_json:
+        typer.echo(json.dumps(_line(result), ensure_ascii=False))
+    else:
+        _print(result)
+    return result.agrees
+
+
+def _line(result: CustomerBooks) -> dict[str, Any]:
     return {
         "business_customer": result.business_customer,
         "documents_checked": result.documents_checked,
         "agrees": result.agrees,
-        "differences": [
-            {"code": one.code, "payment_id": one.payment_id, "document": one.document, "detail": one.detail}
-            for one in result.differences
-        ],
+        "differences": [_finding(one) for one in result.differences],
+        "standing": [_finding(one) for one in result.standing],
         "waiting": list(result.waiting),
         "invoiced": {currency: str(total) for currency, total in result.invoiced.items()},
         "residual": {currency: str(total) for currency, total in result.residual.items()},
@@ -73,22 +137,82 @@ def _line(result: Reconciliation) -> dict[str, Any]:
     }
 
 
-def _as_text(result: Reconciliation) -> str:
+def _finding(one: Found) -> dict[str, Any]:
+    return {
+        "code": one.code,
+        "payment_id": one.payment_id,
+        "document": one.document,
+        "detail": one.detail,
+        "severity": str(one.severity),
+        "provider": one.provider,
+        "account": one.account,
+        "number": one.number,
+        "amount": amount(one.amount),
+        "since": _moment(one),
+        "repair": str(one.repair),
+        "proposal": finding_class(one.code).proposal,
+    }
+
+
+def _moment(one: Found) -> str | None:
+    return datetime.fromtimestamp(one.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.since else None
+
+
+def _print(result: CustomerBooks) -> None:
     verdict = "agrees" if result.agrees else f"{len(result.differences)} differences"
-    lines = [
-        f"{result.business_customer}: {result.documents_checked} documents, {_totals(result.invoiced)}, {verdict}",
-        *(f"  {one.code}  payment {one.payment_id}  {one.document}  {one.detail}" for one in result.differences),
-        *(f"  {waiting}" for waiting in result.waiting),
-    ]
-    lines += [
-        f"  fees of {one.month}: documents {_totals({one.kept.currency: one.documents.decimal})},"
-        f" kept {_totals({one.kept.currency: one.kept.decimal})}{'' if not one.residual else ', not the same (yet)'}"
-        for one in result.fees
-    ]
+    name = result.business_customer or "of nobody who is registered"
+    typer.echo(f"{name}: {result.documents_checked} documents, {_totals(result.invoiced)}, {verdict}")
+    if result.differences or result.standing:
+        _print_table([*result.differences, *result.standing])
+    for waiting in result.waiting:
+        typer.echo(f"  {waiting}")
+    for one in result.fees:
+        documents, kept = ({one.kept.currency: money.decimal} for money in (one.documents, one.kept))
+        verdict = "" if not one.residual else ", not the same (yet)"
+        typer.echo(f"  fees of {one.month}: documents {_totals(documents)}, kept {_totals(kept)}{verdict}")
     if any(result.residual.values()):
-        lines.append(f"  the totals differ by {_totals(result.residual)}")
-    return "\n".join(lines)
+        typer.echo(f"  the totals differ by {_totals(result.residual)}")
+
+
+def _print_table(found: Iterable[Found]) -> None:
+    table = Table("severity", "finding", "payment", "document", box=None, padding=(0, 2, 0, 2))
+    table.add_column("amount", justify="right")
+    table.add_column("")
+    for one in found:
+        table.add_row(one.severity, one.code, one.payment_id, one.number or one.document, in_print(one.amount), one.detail)
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
 
 
 def _totals(totals: Mapping[str, Decimal]) -> str:
     return ", ".join(total_in_print(total, currency) for currency, total in totals.items()) or "nothing invoiced"
+
+
+# --- putting it right ----------------------------------------------------------------------------------------------------
+
+
+def _repair(target: Target, found: list[Found], approved: list[tuple[str, str]], *, automatic: bool) -> None:
+    """Send what is to be converged again, once for each payment, and say of the rest what it needs."""
+    chosen_ones = [one for one in found if _is_chosen(one, approved, automatic=automatic)]
+    messages = {message.group: message for one in chosen_ones if (message := repair_message(one))}
+    _send(target, messages.values())
+    typer.echo(f"{len(messages)} payments are converged again; reconcile once more to see the result", err=True)
+    for one in found:
+        if one not in chosen_ones:
+            needs = "by hand" if one.repair is RepairMode.NEVER else f"--approve {one.code}:{one.payment_id}"
+            typer.echo(f"  {one.code}  {one.payment_id or one.number}  {needs}: {finding_class(one.code).proposal}", err=True)
+
+
+def _is_chosen(found: Found, approved: list[tuple[str, str]], *, automatic: bool) -> bool:
+    if found.repair is RepairMode.AUTOMATIC:
+        return automatic or _is_approved(found, approved)
+    return found.repair is RepairMode.WITH_APPROVAL and _is_approved(found, approved)
+
+
+def _is_approved(found: Found, approved: list[tuple[str, str]]) -> bool:
+    return any(found.code == code and payment in {"", found.payment_id} for code, payment in approved)
+
+
+def _send(target: Target, messages: Iterable[Message]) -> None:
+    queues = Queues(target.client("sqs"), {name: pair.url for name, pair in target.queues.items()})
+    queues.send(messages)

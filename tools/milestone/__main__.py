@@ -79,7 +79,11 @@ def _bring_up_and_run(console: Console, progress: Callable[[str], None]) -> int:
     with invoicing_server() as server:
         progress(f"invoicing API: {'embedded sandbox at ' if server.is_embedded else ''}{server.url}")
         stack = LocalStack(
-            space_invoices_url=server.url, space_invoices_api_key=server.api_key, port=_free_port(), progress=progress
+            space_invoices_url=server.url,
+            space_invoices_api_key=server.api_key,
+            requests_per_minute=server.requests_per_minute,
+            port=_free_port(),
+            progress=progress,
         )
         with console.status("setting up"), stack, target_of(stack) as target:
             is_proven = _run(console, progress, target, server)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from quittance.documents import DocumentState
+from quittance.explanation import waiting
 from quittance.providers import provider, provider_names
 from tools.deliveries import signed_delivery
-from tools.explain import waiting
 from tools.milestone.scenario import Delivery, Story, provider_of
 from tools.samples import with_fresh_ids
 from tools.traffic import wait_until_done

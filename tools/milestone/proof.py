@@ -9,9 +9,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind
+from quittance.explanation import NOT_REGISTERED, why_none
 from quittance.facts import PAYOUT_TYPES
 from quittance.money import Money
-from tools.explain import NOT_REGISTERED, why_none
 from tools.milestone.scenario import Expected, Story
 from tools.reconciliation import held, reconciled, unfinished
 from tools.traffic import dead_letters, on_the_way
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from quittance.facts import Fact
     from quittance.ledger import CaseFile
-    from quittance.reconcile import Reconciliation
     from tools.milestone.play import Played
+    from tools.reconciliation import CustomerBooks
     from tools.target import Target
 
 _UNAUTHORIZED = 401
@@ -54,7 +54,7 @@ class Outcome:
     """Every invoice and credit note of every entity, as the API gives it, with its `kind` and the business customer `issuer`."""
     received: dict[str, Decimal] = field(default_factory=dict)
     """Currency -> payments recorded on invoices."""
-    reconciliations: list[Reconciliation] = field(default_factory=list)
+    reconciliations: list[CustomerBooks] = field(default_factory=list)
 
     def case_of(self, fact: Fact) -> CaseFile | None:
         """The payment to which a fact was taken."""
@@ -100,7 +100,7 @@ def outcome(target: Target) -> Outcome:
         cases=list(target.ledger.cases()),
         documents=list(chain.from_iterable(documents.values())),
         received=dict(received),
-        reconciliations=reconciled(target.ledger, lambda entity: documents[entity]),
+        reconciliations=reconciled(target),
     )
 
 

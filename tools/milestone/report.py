@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from quittance.documents import DocumentKind
-from tools.explain import in_print, total_in_print
+from quittance.explanation import in_print, total_in_print
 from tools.milestone.proof import printed_kind, tax_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from quittance.reconcile import Reconciliation
     from tools.milestone.proof import Check, Outcome, Row
+    from tools.reconciliation import CustomerBooks
 
 
 def print_table(console: Console, rows: Iterable[Row], waited: dict[str, str]) -> None:
@@ -91,7 +91,7 @@ def print_reconciliation(console: Console, found: Outcome, checks: Sequence[Chec
     console.print(f"{verdict}: {passed} of {len(checks)} checks passed")
 
 
-def _line(result: Reconciliation, taxes: Mapping[str, Decimal]) -> str:
+def _line(result: CustomerBooks, taxes: Mapping[str, Decimal]) -> str:
     verdict = "[green]agree[/green]" if result.agrees else f"[red]differ ({len(result.differences)})[/red]"
     tax = f", of it tax {_totals(taxes)}" if any(taxes.values()) else ""
     return (
@@ -118,7 +118,7 @@ def write_run(path: Path, rows: Iterable[Row], found: Outcome, checks: Sequence[
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _reconciled(result: Reconciliation, found: Outcome) -> dict[str, Any]:
+def _reconciled(result: CustomerBooks, found: Outcome) -> dict[str, Any]:
     return {
         "business_customer": result.business_customer,
         "documents": result.documents_checked,

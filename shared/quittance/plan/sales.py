@@ -374,11 +374,20 @@ def report_failures(sheet: Sheet) -> None:
             _compare_with_total(sheet, payment, invoice)
         _report_items(sheet, payment)
     _report_tax_numbers(sheet)
+    _report_payouts(sheet)
     for recorded in sheet.case.documents:
         if not recorded.stands:
             sheet.find_fault("document_refused", recorded.document.key, recorded.document.amount)
     for disagreement in disagreements(sheet.case.documents):
         sheet.find_fault(*disagreement)
+
+
+def _report_payouts(sheet: Sheet) -> None:
+    """A payout that did not arrive. What was settled by it stays settled: its money is the business customer's still."""
+    paid = {fact.key: fact.latest_at for fact in sheet.facts(FactType.PAYOUT_PAID)}
+    for failed in sheet.facts(FactType.PAYOUT_FAILED):
+        if failed.latest_at >= paid.get(failed.key, ""):
+            sheet.find_fault("payout_failed", f"payout:{failed.key}", failed.amount)
 
 
 def _compare_with_total(sheet: Sheet, payment: Payment, invoice: Document) -> None:
@@ -407,7 +416,9 @@ def _report_items(sheet: Sheet, payment: Payment) -> None:
 def _report_tax_numbers(sheet: Sheet) -> None:
     """Buyers whose tax number was left out because it cannot be one."""
     stated = [fact.payer for fact in sheet.case.facts if fact.payer and fact.payer.tax_number]
-    unprinted = [known for known in sheet.documents if known.kind is DocumentKind.INVOICE and known.payer and not known.refers_to]
-    for invoice in unprinted:
-        if any(printed(payer) == invoice.payer and not printed(payer).tax_number for payer in stated):
+    invoices = [known for known in sheet.documents if known.kind is DocumentKind.INVOICE and not known.refers_to]
+    for invoice in invoices:
+        if not invoice.payer or invoice.payer.tax_number:
+            continue
+        if any(printed(payer) == invoice.payer for payer in stated):
             sheet.find_fault("tax_number_malformed", invoice.subject)

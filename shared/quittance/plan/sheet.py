@@ -163,6 +163,11 @@ class Sheet:
     without_own_invoice: set[str] = field(default_factory=set)
     """Renewals that have no invoice of their own: of nothing, or whose money was already invoiced."""
     payments: list[Payment] = field(init=False)
+    _documents: list[Document] = field(default_factory=list)
+    _by_subject: dict[tuple[str, DocumentKind], Document] = field(default_factory=dict)
+    _planned_then: int = -1
+    """How many were planned when `documents` was worked out: it is asked for so often that this took a third of all time."""
+    _facts: dict[tuple[FactType, ...], list[Fact]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.payments = self._payments()
@@ -179,8 +184,11 @@ class Sheet:
     # facts
 
     def facts(self, *types: FactType) -> list[Fact]:
-        chosen = (fact for fact in self.case.facts if fact.type in types)
-        return sorted(chosen, key=lambda fact: (fact.occurred_at, fact.amount.value if fact.amount else 0, fact.identity))
+        if types not in self._facts:
+            chosen = [fact for fact in self.case.facts if fact.type in types]
+            chosen.sort(key=lambda fact: (fact.occurred_at, fact.amount.value if fact.amount else 0, fact.identity))
+            self._facts[types] = chosen
+        return self._facts[types]
 
     def _payments(self) -> list[Payment]:
         """Every payment of the case, in the order of its first fact."""
@@ -231,12 +239,22 @@ class Sheet:
     @property
     def documents(self) -> list[Document]:
         """What exists or is about to, drafts that were removed left out."""
+        if self._planned_then != len(self.planned):
+            self._work_out_documents()
+        return self._documents
+
+    def _work_out_documents(self) -> None:
         standing = [recorded.document for recorded in self.case.documents if recorded.stands] + self.planned
         removed = {known.refers_to for known in standing if known.kind is DocumentKind.DRAFT_REMOVAL}
-        return [known for known in standing if known.key not in removed]
+        self._documents = [known for known in standing if known.key not in removed]
+        self._by_subject = {(known.subject, known.kind): known for known in reversed(self._documents)}
+        self._planned_then = len(self.planned)
 
     def find(self, subject: str, kind: DocumentKind = DocumentKind.INVOICE) -> Document | None:
-        return next((known for known in self.documents if known.subject == subject and known.kind is kind), None)
+        """The first document of its kind about something."""
+        if self._planned_then != len(self.planned):
+            self._work_out_documents()
+        return self._by_subject.get((subject, kind))
 
     def referring_to(self, document: Document, kind: DocumentKind) -> list[Document]:
         return [known for known in self.documents if known.kind is kind and known.refers_to == document.key]

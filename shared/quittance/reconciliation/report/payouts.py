@@ -1,0 +1,61 @@
+"""Every payout tied out: what explains it, and what is left."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from quittance.money import Money
+from quittance.reconciliation.report.charts import Bar, Part, bars
+from quittance.reconciliation.report.markup import BARS, ROWS, charts, figure, money_cell, more_in, residual_cell, swatches, table
+from quittance.reconciliation.report.wording import amount, counted, digits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quittance.reconciliation.results import PayoutLine
+
+_HEADS = "Payout Paid_out #Payments #Refunds #Disputes #Fees #Other #Payout_amount #Residual"
+
+
+def payouts_section(payouts: Sequence[PayoutLine]) -> str:
+    if not payouts:
+        return "<p>No payouts were tied out.</p>"
+    ranked = sorted(payouts, key=lambda one: (not one.residual, one.occurred_at, one.payout_id))
+    about = (
+        "Residual = payout amount less payments, refunds, disputes, fees and other lines to which documents are known."
+        " Those that leave one come first."
+    )
+    rows = [_payout_row(one) for one in ranked[:ROWS]]
+    return _payout_chart(ranked) + table(about, _HEADS, rows) + more_in("payouts.csv", len(payouts) - ROWS, "payout")
+
+
+def _payout_row(one: PayoutLine) -> str:
+    currency = one.amount.currency
+    lines = f"; {counted(len(one.unexplained), 'line')} unexplained" if one.unexplained else ""
+    known = f"{counted(len(one.documents), 'document')}{lines}"
+    of = " &middot; ".join(escape(part) for part in (one.business_customer, one.provider) if part)
+    return (
+        f'<tr><th scope="row"><code>{escape(one.payout_id)}</code><small>{of}</small><small>{known}</small></th>'
+        f"<td>{escape(one.occurred_at[:10])}</td>"
+        f"{''.join(money_cell(value, currency) for value in (one.payments, one.refunds, one.disputes, one.fees, one.other))}"
+        f'<td class="n"><strong>{digits(one.amount.value, currency)}</strong> {escape(currency)}</td>'
+        f"{residual_cell(one.residual, currency)}</tr>"
+    )
+
+
+def _payout_chart(ranked: Sequence[PayoutLine]) -> str:
+    rows = [_payout_bar(one) for one in ranked[:BARS]]
+    left_out = f"; the first {len(rows)} of {len(ranked):,}" if len(ranked) > len(rows) else ""
+    chart = bars("explained", "Share of each payout that is explained", rows)
+    key = swatches({"explained": "explained", "residual": "residual"})
+    return charts(figure("How much of each payout is explained", f"beside it the residual{left_out}", chart, key))
+
+
+def _payout_bar(one: PayoutLine) -> Bar:
+    """Shares, because payouts come in many currencies and sizes."""
+    explained = abs(one.amount.value - one.residual)
+    whole = (explained + abs(one.residual)) or 1
+    parts = (Part("explained", explained / whole), Part("residual", abs(one.residual) / whole))
+    residual = amount(Money(one.residual, one.amount.currency))
+    return Bar(one.payout_id, parts, residual, f"residual {residual}")

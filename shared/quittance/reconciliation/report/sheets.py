@@ -1,0 +1,165 @@
+"""The same figures for spreadsheets and programs: complete, however long.
+
+CSV is made for finance's Excel. It begins with a byte order mark, because without one Excel reads UTF-8 as the machine's old code
+page and mangles every name that is not English; other readers skip the mark. Amounts are plain decimals in major units with a
+point, and their currency has a column of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from quittance.reconciliation.finding_classes import finding_class
+from quittance.reconciliation.report.wording import plain
+from quittance.reconciliation.results import Reconciliation, Totals
+
+if TYPE_CHECKING:
+    from quittance.reconciliation.results import Found
+
+_CSV_ENCODING = "utf-8-sig"
+FINDING_COLUMNS = (
+    "severity code business_customer provider account payment_id document number amount currency since detail repair proposal"
+)
+CUSTOMER_COLUMNS = (
+    "business_customer entity_id currency payments documents waiting findings"
+    " invoices credit_notes invoiced credited tax planned residual"
+)
+PAYOUT_COLUMNS = (
+    "payout_id provider account business_customer occurred_at currency amount payments refunds disputes fees other residual"
+    " documents unexplained"
+)
+
+_RUNS = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""What a cell begins with that spreadsheets take for a formula. OWASP, "CSV Injection"; the last four are full-width."""
+_ROUNDED = re.compile(r"0\d+|\d{16,}|\d+[eE]\d+", re.ASCII)
+"""An id that spreadsheets would take for a number, and shorten: they keep 15 digits, and no leading zeros."""
+
+
+class Sheet:
+    """A CSV file that grows row by row."""
+
+    def __init__(self, columns: str) -> None:
+        # Encoded at once: text takes four times the memory.
+        self._bytes = io.BytesIO()
+        self._text = io.TextIOWrapper(self._bytes, encoding=_CSV_ENCODING, newline="")
+        self._writer = csv.writer(self._text)
+        self._writer.writerow(columns.split())
+
+    def add(self, *cells: object) -> None:
+        """Text is made harmless to spreadsheets; `Number` and whole numbers are written as they are."""
+        self._writer.writerow(map(_cell, cells))
+
+    def content(self) -> bytes:
+        self._text.flush()
+        return self._bytes.getvalue()
+
+
+def _cell(value: object) -> object:
+    return text_cell(value) if isinstance(value, str) and not isinstance(value, Number) else value
+
+
+class Number(str):
+    """A decimal of our own making, which may begin with a minus."""
+
+    __slots__ = ()
+
+
+def text_cell(text: str) -> str:
+    """The text, with an apostrophe before it where a spreadsheet would run it, or round it."""
+    return f"'{text}" if _RUNS.match(text) or _ROUNDED.fullmatch(text) else text
+
+
+def number(value: int, currency: str) -> Number:
+    return Number(plain(value, currency))
+
+
+def finding_row(found: Found) -> tuple[object, ...]:
+    return (
+        found.severity,
+        found.code,
+        found.business_customer,
+        found.provider,
+        found.account,
+        found.payment_id,
+        found.document,
+        found.number,
+        "" if found.amount is None else number(found.amount.value, found.amount.currency),
+        "" if found.amount is None else found.amount.currency,
+        f"{datetime.fromtimestamp(found.since, UTC):%Y-%m-%d}" if found.since else "",
+        found.detail,
+        found.repair,
+        finding_class(found.code).proposal,
+    )
+
+
+def customers(reconciliation: Reconciliation) -> bytes:
+    """A row for each business customer and currency. The counts of a customer are on the first of its rows, to add up right."""
+    sheet = Sheet(CUSTOMER_COLUMNS)
+    for one in reconciliation.customers:
+        counts: tuple[object, ...] = (one.payments, one.documents, one.waiting, sum(one.found_by_code.values()))
+        for own in one.totals or (None,):
+            sheet.add(one.business_customer, one.entity_id, own.currency if own else "", *counts, *_of_totals(own))
+            counts = ("",) * len(counts)
+    return sheet.content()
+
+
+def _of_totals(own: Totals | None) -> tuple[object, ...]:
+    if own is None:
+        return ("",) * 7
+    amounts = (own.invoiced, own.credited, own.tax, own.planned, own.residual)
+    return (own.invoices, own.credit_notes, *(number(value, own.currency) for value in amounts))
+
+
+def payouts(reconciliation: Reconciliation) -> bytes:
+    sheet = Sheet(PAYOUT_COLUMNS)
+    for one in reconciliation.payouts:
+        amounts = (one.amount.value, one.payments, one.refunds, one.disputes, one.fees, one.other, one.residual)
+        sheet.add(
+            one.payout_id,
+            one.provider,
+            one.account,
+            one.business_customer,
+            one.occurred_at,
+            one.amount.currency,
+            *(number(value, one.amount.currency) for value in amounts),
+            " ".join(one.documents),
+            " ".join(one.unexplained),
+        )
+    return sheet.content()
+
+
+class Record:
+    """The whole reconciliation as JSON, findings one a line. Amounts are integer minor units."""
+
+    def __init__(self, reconciliation: Reconciliation) -> None:
+        head = {name: value for name, value in _members(reconciliation).items() if name != "found"}
+        self._bytes = io.BytesIO()
+        self._write(json.dumps(head, default=_members, ensure_ascii=False, indent=1).removesuffix("\n}"))
+        self._write(',\n "found": [')
+        self._separator = "\n  "
+
+    def add(self, found: Found) -> None:
+        self._write(self._separator + json.dumps(found, default=_members, ensure_ascii=False))
+        self._separator = ",\n  "
+
+    def content(self) -> bytes:
+        self._write("\n ]\n}\n")
+        return self._bytes.getvalue()
+
+    def _write(self, text: str) -> None:
+        self._bytes.write(text.encode())
+
+
+def _members(value: object) -> dict[str, Any]:
+    if not is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"{type(value).__name__} has no place in a report")
+    members = {one.name: getattr(value, one.name) for one in fields(value)}
+    if isinstance(value, Totals):
+        members["residual"] = value.residual
+    return members

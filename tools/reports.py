@@ -1,0 +1,21 @@
+"""The report of a reconciliation on the developer's machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quittance.reconciliation.report import rendered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from quittance.reconciliation.results import Found, Reconciliation
+
+
+def write_report(folder: Path, reconciliation: Reconciliation, found: Iterable[Found]) -> Path:
+    """Write all files of a report to `folder`, over those of an earlier one. Returns the page for people."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, _, content in rendered(reconciliation, found):
+        (folder / name).write_bytes(content)
+    return folder / "index.html"
