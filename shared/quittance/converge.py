@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from quittance.documents import Document, DocumentKind, DocumentState, RecordedDocument, TaxEvidence
 from quittance.errors import InDoubt, Park, QuittanceError, Retry
 from quittance.fee_months import FeeMonths
-from quittance.ledger import CaseFile, DocumentEntry, Ledger
+from quittance.ledger import MAX_CALLS, CaseFile, DocumentEntry, Ledger
 from quittance.mapping import COLLECTIONS, Origin, answer_differs, idempotency_key, request_body, to_json
 from quittance.metrics import Count, count_nothing
 from quittance.plan import plan
@@ -40,6 +40,10 @@ NEW_KEY_AFTER_S = 6 * 3600
 stored failure."""
 REGISTRY_PAUSE_S = 900
 """How long to wait for the registry of tax numbers, which its members take down for maintenance by the hour."""
+OK = "ok"
+"""Outcome of a call that did what it was to do."""
+FOUND = "found"
+"""Outcome of a look-up that found what an earlier request had done."""
 _MAX_RACES = 5
 _METRIC_OF = {"conflict": "Conflicts", "new": "FactsRecorded"}
 _MADE = frozenset({DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE, DocumentKind.PAYMENT, DocumentKind.CREDIT_APPLICATION})
@@ -90,6 +94,8 @@ class Converger:
             case = self._ledger.open(provider, account, ids, join=race > 0)
             self._require_free(case, lease)
             outcome = case.add_fact(fact, event_id, self._now()) if fact else ""
+            if fact and outcome == "known":
+                self._ledger.keep_report(case, fact, event_id, self._now())
             with suppress(ConditionFailedError):
                 self._converge(case, lease)
                 return outcome
@@ -231,18 +237,36 @@ class Converger:
 
     def _carry_out(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> None:
         document = entry.record.document
+        self._api.exchanged()  # what was asked before was not about this document
         try:
-            answer = self._look_up(case, entry, customer) if entry.sent else None
-            if answer is None:
-                answer = self._request(case, entry, customer)
+            found = self._look_up(case, entry, customer) if entry.sent else None
+            answer = self._request(case, entry, customer) if found is None else found
         except Park as refusal:
+            entry = self._after_calls(entry, refusal.code)
             case.store_document(replace(entry, record=replace(entry.record, state=DocumentState.REFUSED, error=str(refusal))))
             self._count("DocumentsRefused", provider=case.provider, event_type=_type_of(document.fact))
             return
-        except Retry:
-            case.store_document(entry)  # nothing happened: what was not sent before is still not sent
+        except Retry as failure:
+            case.store_document(self._after_calls(entry, failure.code))  # what was not sent before is still not sent
             raise
-        self._record(case, entry, answer)
+        except InDoubt as failure:
+            case.store_document(replace(self._after_calls(entry, failure.code), sent=True))
+            raise
+        self._record(case, self._after_calls(entry, OK if found is None else FOUND), answer)
+
+    def _after_calls(self, entry: DocumentEntry, outcome: str) -> DocumentEntry:
+        """The document with the requests that were just made for it. The last of them had this outcome."""
+        exchanges = self._api.exchanged()
+        at = {"at": self._now(), "attempt": entry.attempts}
+        calls: list[dict[str, Any]] = [
+            at
+            | {"call": f"{one.method} {one.route}", "status": one.status, "outcome": one.outcome}
+            # An API that takes our key for its own id of the request tells nothing new.
+            | ({"request_id": one.request_id} if one.request_id not in {None, entry.idempotency_key} else {})
+            for one in exchanges
+        ] or [at]
+        calls[-1] |= {"outcome": outcome}
+        return replace(entry, calls=(*entry.calls, *calls)[-MAX_CALLS:])
 
     def _record(self, case: CaseFile, entry: DocumentEntry, answer: dict[str, Any]) -> None:
         document = entry.record.document

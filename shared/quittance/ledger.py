@@ -6,6 +6,8 @@
                                      EVIDENCE#{key}   what the registry of tax numbers said about a buyer
                                      FEE#{key}        a fee noted for a month: see `fee_months`
                      FINDING#{code}#{subject}
+    REPORTS#{provider}#{account}#{id}
+                     {identity}#{event}#{n}  an event that told a known fact once more, and what it changed; n: see `version`
     OWNER#{provider}#{account}       OWNER            the business customer whose money it is
                                      WAITING#{id}     a case that waits for the owner to be registered
 
@@ -13,11 +15,16 @@ A case is committed in one transaction that holds only if nobody else changed it
 name one payment (a payment intent, its charge, the billing invoice it pays): each is the HEAD of its own partition, and
 joining two of them makes one HEAD point to the other. So whichever id an event names, and whichever arrives first, the facts
 of one payment end up in one case.
+
+Every item of a case says since which version of it the case knows it. So what was known when a document was planned can be told
+for ever: see `derivation`. Reports are apart from the case because nothing that works on a payment needs them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -31,8 +38,10 @@ from quittance.plan import Case, Plan
 from quittance.storage import Absent, AbsentOrEquals, Check, Condition, Delete, Equals, Item, Put, Table, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+CASE_PREFIX = "CASE#"
+"""How the partition key of every case begins."""
 HEAD = "HEAD"
 OWNER = "OWNER"
 OPEN_FINDING = "finding:open"
@@ -41,6 +50,28 @@ WAITING = "case:waiting"
 """`Table.find` reference of every case in which something waits."""
 _MAX_JOINS = 8
 _RECORDS = {DocumentKind.PAYMENT: 1, DocumentKind.PAYMENT_REMOVAL: -1, DocumentKind.CREDIT_APPLICATION: 1}
+
+
+MAX_CALLS = 20
+"""How many calls are kept of a document, the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From when on a case knows something: as of which of its versions, and of those cases that it was moved from."""
+
+    version: int
+    moved: tuple[str, ...] = ()
+    """`version@case` of each earlier home, the first one first."""
+
+    def moved_to(self, version: int, case_id: str) -> Since:
+        """The same thing after the case that held it, `case_id`, was joined into another one."""
+        return Since(version, (*self.moved, f"{self.version}@{case_id}"))
+
+    def homes(self, case_id: str) -> tuple[tuple[str, int], ...]:
+        """Every case that knew it with the version since which it did, the first one first; `case_id` holds it now."""
+        split = (text.partition("@") for text in self.moved)
+        return (*((home, int(version)) for version, _, home in split), (case_id, self.version))
 
 
 @dataclass(slots=True)
@@ -58,6 +89,8 @@ class DocumentEntry:
     attempts: int = 1
     attempted_at: int = 0
     """When the last attempt began."""
+    calls: tuple[dict[str, Any], ...] = ()
+    """The last `MAX_CALLS` requests to the invoicing API with their outcomes; those of a run that was killed are missing."""
 
     def to_item(self, pk: str) -> Item:
         record = self.record
@@ -78,7 +111,8 @@ class DocumentEntry:
             "attempted_at": self.attempted_at,
         }
         reference = {"reference": record.api_id} if record.api_id else {}
-        return item | reference | ({"observed": record.observed.to_json()} if record.observed else {})
+        calls = {"calls": self.calls} if self.calls else {}
+        return item | reference | calls | ({"observed": record.observed.to_json()} if record.observed else {})
 
     @classmethod
     def from_item(cls, item: Item) -> DocumentEntry:
@@ -91,6 +125,7 @@ class DocumentEntry:
                 error=item["error"],
                 observed=observation_from_json(item["observed"]) if item.get("observed") else None,
             ),
+            calls=tuple(item.get("calls", ())),
             **{
                 name: item[name]
                 for name in ("body", "idempotency_key", "intended_at", "issued_at", "sent", "attempts", "attempted_at")
@@ -116,10 +151,14 @@ class CaseFile:
     facts: dict[str, Fact] = field(default_factory=dict)
     event_ids: dict[str, str] = field(default_factory=dict)
     """Identity of a fact -> the first event that reported it."""
+    recorded_at: dict[str, int] = field(default_factory=dict)
+    """Identity of a fact -> when the first report of it was recorded, in seconds since 1970."""
     documents: dict[str, DocumentEntry] = field(default_factory=dict)
     evidence: dict[str, TaxEvidence] = field(default_factory=dict)
     fees: dict[str, FeeEntry] = field(default_factory=dict)
     findings: dict[str, Item] = field(default_factory=dict)
+    since: dict[str, Since] = field(default_factory=dict)
+    """Sort key of an item -> from when on the case knows it."""
     changes: dict[tuple[str, str], Write] = field(default_factory=dict)
     is_changed: bool = False
 
@@ -173,19 +212,36 @@ class CaseFile:
             self._store_fact(fact, event_id, now)
             return "new"
         if fields := conflicting_fields(known, fact):
-            self._store_finding(
-                "conflict", f"{fact.identity}:{event_id}", now, {"fields": list(fields), "reported": fact.to_json()}
-            )
+            subject = f"{fact.identity}:{event_id}"
+            if f"conflict#{subject}" not in self.findings:
+                self._store_finding("conflict", subject, now, {"fields": list(fields), "reported": fact.to_json()})
+                self.add_write(Put(self.report(fact, event_id, "conflict", now) | {"fields": list(fields)}))
             return "conflict"
         together = merged(known, fact)
         if together == known:
             return "known"
-        self._store_fact(together, self.event_ids[fact.identity], now)
+        before = _changed(known.to_json(), together.to_json())
+        self.add_write(Put(self.report(fact, event_id, "merged", now) | {"before": before}))
+        self._store_fact(together, self.event_ids[fact.identity], self.recorded_at[fact.identity])
         return "merged"
+
+    def report(self, fact: Fact, event_id: str, outcome: str, now: int) -> Item:
+        """What is kept of an event that told a known fact once more. No personal data, unless it changed some."""
+        item = {
+            "pk": reports_pk(self.provider, self.account, self.id),
+            "sk": f"{fact.identity}#{event_id}#{self.version + 1}",
+            "fact": fact.identity,
+            "event_id": event_id,
+            "outcome": outcome,
+            "received_at": now,
+            "version": self.version + 1,
+        }
+        return item | ({"reference": event_id} if event_id else {})
 
     def _store_fact(self, fact: Fact, event_id: str, now: int) -> None:
         self.facts[fact.identity] = fact
         self.event_ids[fact.identity] = event_id
+        self.recorded_at[fact.identity] = now
         item = {"sk": f"FACT#{fact.identity}", "fact": fact.to_json(), "event_id": event_id, "recorded_at": now}
         self._change(item | ({"reference": event_id} if event_id else {}))
 
@@ -243,7 +299,10 @@ class CaseFile:
             self.lease_owner, self.lease_until, self.is_changed = "", 0, True
 
     def _change(self, item: Item) -> None:
-        stored = {**item, "pk": self.pk}
+        since = self.since.setdefault(item["sk"], Since(self.version + 1))
+        stored = {**item, "pk": self.pk, "since": since.version}
+        if since.moved:
+            stored["moved"] = since.moved
         self.changes[self.pk, stored["sk"]] = Put(stored)
         self.is_changed = True
 
@@ -254,9 +313,12 @@ class CaseFile:
 
     def absorb(self, other: CaseFile) -> None:
         """Join another case into this one: what it holds moves here and its HEAD points here."""
+        for sk, since in other.since.items():
+            arrived = since.moved_to(self.version + 1, other.id)
+            own = self.since.get(sk)
+            self.since[sk] = Since(own.version, (*own.moved, *arrived.moved)) if own else arrived
         for identity, fact in other.facts.items():
-            known = self.facts.get(identity)
-            self._store_fact(merged(known, fact) if known else fact, other.event_ids[identity], 0)
+            self._absorb_fact(fact, other.event_ids[identity], other.recorded_at[identity])
         for entry in other.documents.values():
             self.store_document(entry)
         for key, evidence in other.evidence.items():
@@ -274,6 +336,10 @@ class CaseFile:
             self.add_write(Delete(other.pk, sk))
         pointer = {"pk": other.pk, "sk": HEAD, "version": other.version + 1, "part_of": self.id}
         self.add_write(Put(pointer, Equals("version", other.version) if other.version else Absent()))
+
+    def _absorb_fact(self, fact: Fact, event_id: str, recorded_at: int) -> None:
+        if self.add_fact(fact, event_id, recorded_at) == "known" and event_id != self.event_ids[fact.identity]:
+            self.add_write(Put(self.report(fact, event_id, "known", recorded_at)))
 
     def head_write(self) -> Put:
         item = {
@@ -299,6 +365,11 @@ def case_names(pk: str) -> tuple[str, str, str]:
     """Provider, account and id out of a case's partition key: the inverse of `case_pk`."""
     _, provider, account, case_id = pk.split("#", 3)
     return provider, unquote(account), case_id
+
+
+def reports_pk(provider: str, account: str, case_id: str) -> str:
+    """The partition of what was reported once more under an id of a payment."""
+    return f"REPORTS#{provider}#{escaped(account)}#{case_id}"
 
 
 def owner_pk(provider: str, account: str) -> str:
@@ -369,6 +440,23 @@ class Ledger:
         case.version, case.changes, case.is_changed = case.version + 1, {}, False
         return True
 
+    # what was reported once more
+
+    def keep_report(self, case: CaseFile, fact: Fact, event_id: str, now: int) -> None:
+        """Keep the id of an event that told nothing new, once; the first event of a fact is kept with the fact."""
+        if not event_id or event_id == case.event_ids[fact.identity]:
+            return
+        item = case.report(fact, event_id, "known", now)
+        kept = self.table.read_partition(item["pk"], f"{fact.identity}#{event_id}#")
+        if not any(one["event_id"] == event_id for one in kept):
+            self.table.commit([Put(item)])
+
+    def reports(self, case: CaseFile) -> list[Item]:
+        """Every event that told a known fact of a case once more, by when it was received."""
+        partitions = (reports_pk(case.provider, case.account, name) for name in (case.id, *case.members))
+        found = [item for pk in partitions for item in self.table.read_partition(pk)]
+        return sorted(found, key=lambda item: (item["received_at"], item["version"], item["sk"]))
+
     # whose money it is
 
     def owner(self, provider: str, account: str) -> str | None:
@@ -400,9 +488,28 @@ class Ledger:
         return self.table.read_partition(owner_pk(provider, account), "WAITING#")
 
 
+def _changed(before: Item, after: Item) -> Item:
+    """What of `before` is another in `after`, None for what it did not have: enough to get from the one back to the other."""
+    return {name: before.get(name) for name in sorted({*before, *after}) if before.get(name) != after.get(name)}
+
+
 def _require_idle(case: CaseFile) -> None:
     if case.lease_owner or case.pending():
         raise Retry("case_in_use", delay_s=2)
+
+
+def partitions(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """The items of each partition, out of a stream in which those of one partition follow each other."""
+    for _, together in groupby(items, key=itemgetter("pk")):
+        yield list(together)
+
+
+def case_from_partition(items: Sequence[Item]) -> CaseFile | None:
+    """The case that these items, all of its partition, are; None for an id that only leads to another case."""
+    head = next((item for item in items if item["sk"] == HEAD), None)
+    if head is None or head.get("part_of"):
+        return None
+    return _case_from_items(*case_names(items[0]["pk"]), head, items)
 
 
 def _case_from_items(provider: str, account: str, case_id: str, head: Item | None, items: Iterable[Item]) -> CaseFile:
@@ -415,9 +522,11 @@ def _case_from_items(provider: str, account: str, case_id: str, head: Item | Non
         case.lease_owner, case.lease_until = head["lease_owner"], head["lease_until"]
     for item in items:
         kind, _, name = item["sk"].partition("#")
+        case.since[item["sk"]] = Since(item.get("since", 0), tuple(item.get("moved", ())))
         if kind == "FACT":
             case.facts[name] = fact_from_json(item["fact"])
             case.event_ids[name] = item["event_id"]
+            case.recorded_at[name] = item["recorded_at"]
         elif kind == "DOC":
             case.documents[name] = DocumentEntry.from_item(item)
         elif kind == "EVIDENCE":

@@ -187,6 +187,7 @@ class Registrar:
         policies = file.policies
         if is_new:
             item: Item = {"pk": pk, "sk": name, "fact": fact.to_json(), "event_id": event_id, "recorded_at": self._now()}
+            item |= {"version": file.item["version"] + 1}  # in which order they came: it decides how policies are numbered
             try:
                 policies = policies_after(policies, fact)
             except Reject as refusal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,6 +25,8 @@ from quittance.errors import InDoubt, Park, QuittanceError, Retry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+REQUESTS_PER_MINUTE = {"sandbox": 60, "live": 600}
+"""What its documentation says it allows, for all business customers together, by the environment of the key."""
 RATE_LIMIT_PAUSE_S = 60
 """How long to wait after a 429 that does not say."""
 CONFIGURATION_PAUSE_S = 300
@@ -33,6 +36,7 @@ PDF_READ_TIMEOUT_S = 30.0
 """Rendering is slower than anything else the API does."""
 PAGE_SIZE = 100
 """The most that one page may hold."""
+KEPT_EXCHANGES = 20
 
 _HEADER_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
@@ -94,6 +98,13 @@ class Exchange:
     duration_ms: int
     request_id: str | None
 
+    @property
+    def outcome(self) -> str:
+        """`ok`, or the code of what went wrong as far as the status tells it."""
+        if self.status is None:
+            return NO_ANSWER.code
+        return "ok" if httpx.codes.is_success(self.status) else _outcome_of(self.status).code
+
 
 class SpaceInvoices:
     """A client for one API key. Every request carries `Authorization`, and `x-entity-id` when an entity is given.
@@ -121,6 +132,13 @@ class SpaceInvoices:
         self._observe = observe
         self._made_client: httpx.Client | None = None
         self._filter_in_use: dict[str, int] = {}
+        self._exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
+
+    def exchanged(self) -> list[Exchange]:
+        """The last `KEPT_EXCHANGES` requests since this was last asked."""
+        exchanges = list(self._exchanges)
+        self._exchanges.clear()
+        return exchanges
 
     def create(self, path: str, body: bytes, *, entity_id: str | None, idempotency_key: str) -> dict[str, Any]:
         """POST exactly these bytes and return the object made, its non-integer numbers as `Decimal`.
@@ -196,17 +214,37 @@ class SpaceInvoices:
         Objects made or removed meanwhile may show up or not. `query` is passed on as it is and not checked. Never ends early
         without saying so: a page that does not lead on where it should raises `Retry`.
         """
-        params = {**_query(query), "limit": PAGE_SIZE, "order_by": order_by}
         seen: set[str] = set()
+        cursor = None
         while True:
-            page = self._page(collection, params, entity_id=entity_id)
-            yield from page.data
-            if page.is_last:
+            data, cursor = self.page(collection, entity_id=entity_id, cursor=cursor, order_by=order_by, query=query)
+            yield from data
+            if cursor is None:
                 return
-            if page.next_cursor is None or page.next_cursor in seen:
+            if cursor in seen:
                 raise UNREADABLE_ANSWER.failure(mutation=False, message="pages do not lead on")
-            seen.add(page.next_cursor)
-            params |= {"next_cursor": page.next_cursor}
+            seen.add(cursor)
+
+    def page(
+        self,
+        collection: str,
+        *,
+        entity_id: str | None,
+        cursor: str | None = None,
+        order_by: str = "id",
+        query: Mapping[str, Any] | None = None,
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Up to 100 objects of a collection, and the cursor of what comes after them; None at the end.
+
+        For a caller that must be able to go on later. Otherwise as `pages`.
+        """
+        params = {**_query(query), "limit": PAGE_SIZE, "order_by": order_by} | ({"next_cursor": cursor} if cursor else {})
+        page = self._page(collection, params, entity_id=entity_id)
+        if page.is_last:
+            return page.data, None
+        if page.next_cursor is None:
+            raise UNREADABLE_ANSWER.failure(mutation=False, message="pages do not lead on")
+        return page.data, page.next_cursor
 
     def _filters_to_try(self, collection: str) -> list[int]:
         in_use = self._filter_in_use.get(collection, 0)
@@ -277,17 +315,16 @@ class SpaceInvoices:
         return headers | {"x-entity-id": entity_id}
 
     def _report(self, method: str, path: str, answer: httpx.Response | None, started: float) -> None:
-        if self._observe is None:
-            return
-        self._observe(
-            Exchange(
-                method=method,
-                route=_route(path),
-                status=None if answer is None else answer.status_code,
-                duration_ms=round((time.monotonic() - started) * 1000),
-                request_id=None if answer is None else answer.headers.get("X-Request-Id", "")[:64] or None,
-            )
+        exchange = Exchange(
+            method=method,
+            route=_route(path),
+            status=None if answer is None else answer.status_code,
+            duration_ms=round((time.monotonic() - started) * 1000),
+            request_id=None if answer is None else answer.headers.get("X-Request-Id", "")[:64] or None,
         )
+        self._exchanges.append(exchange)
+        if self._observe is not None:
+            self._observe(exchange)
 
 
 def _nested_filter(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -354,8 +391,11 @@ def _outcome_without_answer(error: httpx.RequestError) -> Outcome:
 
 
 def _failure_of(answer: httpx.Response, *, mutation: bool) -> QuittanceError:
-    outcome = next(outcome for statuses, outcome in OUTCOMES if answer.status_code in statuses)
-    return outcome.failure(mutation=mutation, message=_complaint(answer), delay_s=_asked_delay_s(answer))
+    return _outcome_of(answer.status_code).failure(mutation=mutation, message=_complaint(answer), delay_s=_asked_delay_s(answer))
+
+
+def _outcome_of(status: int) -> Outcome:
+    return next(outcome for statuses, outcome in OUTCOMES if status in statuses)
 
 
 def _asked_delay_s(answer: httpx.Response) -> int | None:

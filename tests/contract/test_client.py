@@ -476,3 +476,15 @@ def test_every_request_is_reported_without_ids_or_content() -> None:
         ("GET", "/documents/{id}/pdf", 200, None),
     ]
     assert all(exchange.duration_ms >= 0 for exchange in api.exchanges)
+
+
+def test_what_was_asked_is_told_once_with_its_outcome() -> None:
+    api = Api(_json({"id": "inv_1"}, 201), _json({}, 404), httpx.ReadTimeout("slow"))
+    api.create()
+    for failure in (Park, Retry):
+        with pytest.raises(failure):
+            api.client.get("/invoices/inv_1", entity_id="ent_1")
+    told = [(one.method, one.route, one.outcome) for one in api.client.exchanged()]
+    route = "/invoices/{id}"
+    assert told == [("POST", "/invoices", "ok"), ("GET", route, "api_refused"), ("GET", route, "api_no_answer")]
+    assert api.client.exchanged() == []

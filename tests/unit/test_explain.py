@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quittance.errors import Retry
+from quittance.explanation import as_text, explain_case, explain_customer, in_print
+from quittance.explanation.text import WIDTH
 from quittance.facts import Payer
 from quittance.ledger import Ledger
+from quittance.money import Money
 from quittance.plan import Plan, plan
-from quittance.registration import read_customer
+from quittance.registration import customer_pk, read_customer
 from tests.unit.stories import dispute, refund, renewal, succeeded
 from tests.unit.stories import fact as a_fact
+from tests.use_cases.deriving import derived
 from tests.use_cases.world import World
-from tools.explain import as_text, explain_case, in_print
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quittance.facts import Fact
+    from quittance.storage import Write
 
 
 @pytest.fixture
@@ -28,7 +39,9 @@ def explained(world: World, payment_id: str = "pay_1") -> dict[str, Any]:
     ledger = Ledger(world.table)
     case = ledger.open("stripe", "acct_1", (payment_id,), join=False)
     customer = read_customer(world.table, case.business_customer or ledger.owner("stripe", "acct_1") or "")
-    return explain_case(case, customer, plan(case.as_case(), customer) if customer else Plan())
+    derivations = {key: one for of, key, one in derived(world.table) if of.pk == case.pk}
+    planned = plan(case.as_case(), customer) if customer else Plan()
+    return explain_case(case, customer, planned, ledger.reports(case), derivations)
 
 
 def reasons(explanation: dict[str, Any]) -> dict[str, str]:
@@ -101,6 +114,157 @@ def test_the_text_names_document_reason_and_what_is_missing(world: World) -> Non
     assert "because refund: credit note, refers to invoice:payment:pay_1" in text
     missing = explanation | {"missing": [explanation["documents"][0]], "documents": []}
     assert "missing: invoice:payment:pay_1  100.00 EUR" in as_text(missing)
+
+
+# --- events --------------------------------------------------------------------------------------------------------------
+
+
+def told_by(world: World, *events: tuple[Fact, str]) -> dict[str, Any]:
+    for fact, event_id in events:
+        world.converger().take(fact, event_id)
+    return explained(world)
+
+
+def test_every_event_of_a_fact_is_named_with_what_it_did(world: World) -> None:
+    paid = succeeded(10000)
+    explanation = told_by(
+        world,
+        (paid, "evt_1"),
+        (replace(paid, fee=Money(210, "EUR")), "evt_2"),
+        (paid, "evt_3"),
+        (replace(paid, amount=Money(9000, "EUR")), "evt_4"),
+    )
+    (fact,) = explanation["facts"]
+    told = [(event["event_id"], event["outcome"], event.get("fields", [])) for event in fact["events"]]
+    assert told == [("evt_1", "new", []), ("evt_2", "merged", ["fee"]), ("evt_3", "known", []), ("evt_4", "conflict", ["amount"])]
+    text = as_text(explanation)
+    assert "told again by evt_2 (completed fee); evt_3 (nothing new); evt_4 (does not count: contradicts amount)" in text
+
+
+def test_what_took_the_place_of_what(world: World) -> None:
+    refunded = refund("re_1", 2500)
+    told_by(world, (succeeded(10000), "evt_1"), (succeeded(9000), "evt_2"), (refunded, "evt_3"))
+    explanation = told_by(world, (a_fact("refund.failed", "re_1", 2500, payment_id="pay_1", minute=30), "evt_4"))
+    invoice, note, corrective = (one["number"] for one in explanation["documents"])
+    assert [(one["what"], one["by"]) for one in explanation["superseded"]] == [
+        ("event evt_2", "event evt_1"),
+        ("refund.succeeded#re_1", "refund.failed#re_1"),
+        (invoice, note),
+        (note, corrective),
+    ]
+
+
+def test_captures_take_the_place_of_what_was_authorized(world: World) -> None:
+    authorized = a_fact("payment.authorized", "pay_1", 10000)
+    captured = a_fact("payment.captured", "cap_1", 6000, capture_id="cap_1", minute=5)
+    explanation = told_by(world, (authorized, "evt_1"), (captured, "evt_2"))
+    assert [(one["what"], one["by"]) for one in explanation["superseded"]] == [
+        ("payment.authorized#pay_1", "payment.captured#cap_1")
+    ]
+
+
+def test_a_later_policy_takes_the_place_of_the_one_that_was_followed(world: World) -> None:
+    world.take(succeeded())
+    world.update("2026-12-01T00:00:00Z", policy={"issue_as": "draft"})
+    explanation = explained(world)
+    (invoice,) = explanation["documents"]
+    assert (invoice["rule"]["policy"], invoice["rule"]["superseded_by"]) == (1, [2])
+    assert [(one["what"], one["by"]) for one in explanation["superseded"]] == [("policy 1", "policy 2")]
+
+
+# --- rules and calls -----------------------------------------------------------------------------------------------------
+
+
+def test_the_settings_that_decided_are_shown() -> None:
+    world = World(tax_numbers={"ATU12345675": True})
+    world.register(policy={"tax": {"domestic": "19"}, "dispute_credit_on": "opened"})
+    buyer = Payer(name="Ada GmbH", country="AT", tax_number="ATU12345675")
+    world.take(succeeded(10000, payer=buyer), dispute("opened", 2500))
+    invoice, note = explained(world)["documents"]
+    assert invoice["rule"]["settings"] == {
+        "invoices": "sale",
+        "issue_on": "captured",
+        "issue_as": "final",
+        "prices": "inclusive",
+    }
+    assert note["rule"]["settings"] == {"dispute_credit_on": "opened"}
+    assert invoice["tax"]["treatment"] == "intra_eu_b2b"
+    assert invoice["tax"]["settings"] == {"eu_business": "reverse_charge"}
+    assert invoice["tax"]["registry"]["valid"] is True
+    assert "Reverse charge" in invoice["tax"]["clause"]
+    text = as_text(explained(world))
+    assert "tax: intra_eu_b2b sale; policy says eu_business: reverse_charge; none charged; buyer's tax number valid" in text
+    assert "ATU12345675" not in text + json.dumps(explained(world))
+
+
+def test_a_rate_is_shown_with_net_and_tax() -> None:
+    world = World()
+    world.register(policy={"tax": {"domestic": "19"}})
+    world.take(succeeded(11900))
+    (invoice,) = explained(world)["documents"]
+    assert invoice["tax"]["rates"] == [{"percent": "19", "net": "100.00", "tax": "19.00"}]
+    assert invoice["tax"]["settings"] == {"domestic": {"standard": "19"}}
+
+
+def test_calls_are_shown_with_their_outcomes(world: World) -> None:
+    world.sandbox.faults.add_json({"kind": "status", "status": 429, "match": {"method": "POST"}})
+    with pytest.raises(Retry):
+        world.take(succeeded())
+    world.seconds += 61
+    world.take(succeeded())
+    (invoice,) = explained(world)["documents"]
+    assert [(call["attempt"], call["call"], call["status"], call["outcome"]) for call in invoice["calls"]] == [
+        (1, "POST /invoices", 429, "api_rate_limited"),
+        (2, "POST /invoices", 201, "ok"),
+    ]
+    assert invoice["calls_unknown"] == 0
+    assert "asked 2026-11-20T14:00:00Z POST /invoices 429: api_rate_limited" in as_text(explained(world))
+
+
+def test_an_attempt_that_was_cut_off_is_counted(world: World) -> None:
+    def die(writes: Sequence[Write]) -> None:
+        if any(write.sk.startswith("DOC#") for write in writes):
+            raise KeyboardInterrupt
+
+    world.table.after_commit = die
+    with pytest.raises(KeyboardInterrupt):
+        world.take(succeeded())
+    world.table.after_commit = lambda _: None
+    world.seconds += 31
+    world.take(succeeded())
+    (invoice,) = explained(world)["documents"]
+    assert (invoice["attempts"], invoice["calls_unknown"]) == (2, 1)
+    assert "attempts that were cut off before their outcome was recorded: 1" in as_text(explained(world))
+
+
+def test_whether_a_document_follows_from_the_ledger_again(world: World) -> None:
+    world.take(succeeded())
+    explanation = explained(world)
+    assert explanation["documents"][0]["derives_again"] == {"same": True, "differs": []}
+    assert "derives again from the ledger: yes, to the byte" in as_text(explanation)
+    explanation["documents"][0]["derives_again"] = {"same": False, "differs": ["request.items"]}
+    assert "derives again from the ledger: no, these differ: request.items" in as_text(explanation)
+
+
+def test_no_line_is_wider_than_a_terminal(world: World) -> None:
+    paid = succeeded(10000)
+    explanation = told_by(world, *((paid, f"evt_{number:030}") for number in range(30)))
+    lines = as_text(explanation).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert sum(f"evt_{number:030}" in as_text(explanation) for number in range(30)) == 30
+
+
+def test_a_business_customer_with_its_policies_and_registrations(world: World) -> None:
+    world.update("2026-12-01T00:00:00Z", policy={"issue_as": "draft"}, email="ap@acme.example", tax_number="DE129273398")
+    customer = read_customer(world.table, "bc_1")
+    items = world.table.read_partition(customer_pk("bc_1"), "FACT#")
+    explanation = explain_customer("bc_1", customer, items)
+    assert [one["version"] for one in explanation["policies"]] == [1, 2]
+    assert [one["event_id"] for one in explanation["registrations"]] == ["evt_bc_1", "evt_bc_1_2026-12-01T00:00:00Z"]
+    assert explanation["registrations"][1]["fields"] == ["country", "email", "name", "policy", "tax_number"]
+    assert "acme.example" not in json.dumps(explanation)
+    assert "DE129273398" not in json.dumps(explanation)
+    assert "policy 2 since 2026-12-01T00:00:00Z: issue_as draft" in as_text(explanation)
 
 
 @pytest.mark.parametrize(

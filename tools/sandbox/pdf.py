@@ -32,11 +32,12 @@ _HUNDRED = 100
 def render_pdf(document: Record, payments: Sequence[Record], options: Record) -> bytes:
     """The PDF of a document as the API returns it, with its payments.
 
-    `options` has the reader's `locale`, such as `de-DE`; an unknown one is read as English. The same input gives the same
-    bytes.
+    `options` has the reader's `locale`, such as `de-DE`; an unknown one is read as English. A `stamp` is printed across the page
+    in place of the one that the document's state asks for. The same input gives the same bytes.
     """
     reader = _Reader.of(options["locale"])
     data = _page(document, payments, reader)
+    data["stamp"] = options.get("stamp") or data["stamp"]
     created = datetime.fromisoformat(document["created_at"])
     pdf = _compiler().compile(format="pdf", sys_inputs={"data": json.dumps(data)}, timestamp=int(created.timestamp()))
     if not isinstance(pdf, bytes):
@@ -244,16 +245,17 @@ def _labels() -> dict[str, dict[str, str]]:
 
 @cache
 def _compiler() -> typst.Compiler:
-    return typst.Compiler(input=_TEMPLATE, root=_TEMPLATE.parent, font_paths=_fonts())
+    return typst.Compiler(input=_TEMPLATE, root=_TEMPLATE.parent, font_paths=fonts())
 
 
-def _fonts() -> typst.Fonts:
+@cache
+def fonts() -> typst.Fonts:
     """FiraGO for most of the world's scripts and Noto Sans CJK for Chinese, Japanese and Korean; no font of the machine."""
     east_asian = Path(cjk_font.get_TTF_path()).parent
     with tempfile.TemporaryDirectory(prefix="sandbox-fonts-") as folder:
         for name in _FIRAGO:
             Path(folder, f"{name}.otf").write_bytes(pymupdf_fonts.myfont(name))
-        fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[Path(folder), east_asian])
+        loaded = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[Path(folder), east_asian])
         # Files are read when a page first needs them: this page needs them all, so that the folder need not stay.
-        typst.compile(_ALL_STYLES, font_paths=fonts, format="pdf")
-    return fonts
+        typst.compile(_ALL_STYLES, font_paths=loaded, format="pdf")
+    return loaded

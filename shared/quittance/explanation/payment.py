@@ -1,21 +1,21 @@
-"""Why a payment has the documents it has: its facts, what each of them called for, and what is still missing.
-
-The reasons are those of the ledger and of `plan`; nothing is concluded here that the product does not conclude itself.
-"""
+"""Everything about one payment as JSON."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentState
+from quittance.explanation.amounts import amount, moment
+from quittance.explanation.rules import rule_of, tax_of
+from quittance.explanation.superseded import superseded
 from quittance.facts import Fact, FactType
-from quittance.money import EXPONENTS, Money
+from quittance.ledger import MAX_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from decimal import Decimal
+    from collections.abc import Iterable, Mapping, Sequence
 
     from quittance.customers import BusinessCustomer
+    from quittance.derivation import Derivation
     from quittance.documents import Document
     from quittance.ledger import CaseFile, DocumentEntry
     from quittance.observation import ObservedDocument
@@ -35,10 +35,22 @@ _MAKES_NO_DOCUMENT = {
     FactType.PAYOUT_PAID: "a payout moves no document",
     FactType.PAYOUT_FAILED: "a payout moves no document",
 }
+_HOW_IT_STANDS = {"deleted": "is_deleted", "voided": "is_voided", "draft": "is_draft"}
 
 
-def explain_case(case: CaseFile, customer: BusinessCustomer | None, planned: Plan) -> dict[str, Any]:
-    """Everything about one payment as JSON-ready data, without personal data. Amounts are minor units."""
+def explain_case(
+    case: CaseFile,
+    customer: BusinessCustomer | None,
+    planned: Plan,
+    reports: Sequence[Item] = (),
+    derivations: Mapping[str, Derivation] | None = None,
+) -> dict[str, Any]:
+    """Everything about one payment as JSON-ready data, without personal data. Amounts are minor units.
+
+    `reports` are the case's (`Ledger.reports`): without them, only the first event of each fact is named. `derivations`, by
+    document key, say whether a document follows from the ledger again.
+    """
+    derived = derivations or {}
     return {
         "kind": "payment",
         "provider": case.provider,
@@ -47,8 +59,8 @@ def explain_case(case: CaseFile, customer: BusinessCustomer | None, planned: Pla
         "also_known_as": list(case.members),
         "business_customer": customer.id if customer else None,
         "entity_id": customer.entity_id if customer else None,
-        "facts": [_fact(fact, case, planned, customer) for fact in in_order(case.facts.values())],
-        "documents": [_issued(entry) for entry in _as_issued(case)],
+        "facts": [_fact(fact, case, planned, customer, reports) for fact in in_order(case.facts.values())],
+        "documents": [_issued(entry, customer, derived.get(entry.record.document.key)) for entry in _as_issued(case)],
         "missing": [_missing(document) for document in planned.documents],
         "waiting": waiting(planned, customer),
         "findings": [
@@ -56,6 +68,7 @@ def explain_case(case: CaseFile, customer: BusinessCustomer | None, planned: Pla
             for item in case.findings.values()
             if _stands(item)
         ],
+        "superseded": superseded(case, customer, reports),
     }
 
 
@@ -128,7 +141,12 @@ def _stands(finding: Item) -> bool:
     return not finding.get("resolved_at")
 
 
-def _fact(fact: Fact, case: CaseFile, planned: Plan, customer: BusinessCustomer | None) -> dict[str, Any]:
+def _fact(
+    fact: Fact, case: CaseFile, planned: Plan, customer: BusinessCustomer | None, reports: Sequence[Item]
+) -> dict[str, Any]:
+    recorded_at = moment(case.recorded_at.get(fact.identity, 0))
+    first = {"event_id": case.event_ids[fact.identity], "outcome": "new", "received_at": recorded_at}
+    policy = customer.policy_at(fact.occurred_at).version if customer else None
     return {
         "fact": fact.identity,
         "event_id": case.event_ids[fact.identity],
@@ -136,7 +154,17 @@ def _fact(fact: Fact, case: CaseFile, planned: Plan, customer: BusinessCustomer 
         "amount": amount(fact.amount),
         "documents": [key for key, entry in case.documents.items() if entry.record.document.fact == fact.identity],
         "no_document_because": why_none(fact, case, planned, customer) or None,
+        "recorded_at": recorded_at,
+        "events": [first, *(_report(one) for one in reports if one["fact"] == fact.identity)],
+        "policy": policy,
+        "payout": fact.occurrence if fact.type is FactType.PAYMENT_SETTLED else None,
     }
+
+
+def _report(item: Item) -> dict[str, Any]:
+    fields = item.get("fields") or sorted(item.get("before", ()))
+    shown = {name: item[name] for name in ("event_id", "outcome")}
+    return shown | {"received_at": moment(int(item["received_at"]))} | ({"fields": fields} if fields else {})
 
 
 def _missing(document: Document) -> dict[str, Any]:
@@ -151,80 +179,50 @@ def _missing(document: Document) -> dict[str, Any]:
     }
 
 
-def _issued(entry: DocumentEntry) -> dict[str, Any]:
-    record = entry.record
-    return _missing(record.document) | {
+def _issued(entry: DocumentEntry, customer: BusinessCustomer | None, derivation: Derivation | None) -> dict[str, Any]:
+    record, document = entry.record, entry.record.document
+    return _missing(document) | {
         "state": str(record.state),
         "id": record.api_id or None,
         "number": record.number or None,
         "error": record.error or None,
         "attempts": int(entry.attempts),
-        "policy": record.document.policy,
+        "policy": document.policy,
         "seen": _seen(record.observed.document) if record.observed and record.observed.document else None,
+        "subject": document.subject,
+        "draft": document.draft,
+        "issuer": document.issuer or "business customer",
+        "intended_at": moment(int(entry.intended_at)),
+        "issued_at": moment(int(entry.issued_at)),
+        "idempotency_key": entry.idempotency_key,
+        "calls": [_call(one) for one in entry.calls],
+        "calls_unknown": _attempts_without_record(entry),
+        "rule": rule_of(document, customer),
+        "tax": tax_of(document, customer),
+        "derives_again": {"same": derivation.is_same, "differs": list(derivation.differs)} if derivation else None,
     }
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": moment(int(call["at"])),
+        "attempt": int(call["attempt"]),
+        "call": call.get("call"),
+        "status": None if call.get("status") is None else int(call["status"]),
+        "outcome": call["outcome"],
+        "request_id": call.get("request_id"),
+    }
+
+
+def _attempts_without_record(entry: DocumentEntry) -> int:
+    """How many attempts left no record of their calls: the run was killed, or is still under way, or they are too long ago."""
+    told = {int(call["attempt"]) for call in entry.calls}
+    first = min(told) if len(entry.calls) == MAX_CALLS else 1
+    is_under_way = entry.record.state is DocumentState.INTENDED
+    return len(set(range(first, int(entry.attempts) + (0 if is_under_way else 1))) - told)
 
 
 def _seen(document: ObservedDocument) -> dict[str, Any]:
     """What the invoicing API last showed of a document that was changed by hand."""
-    states = {"deleted": document.is_deleted, "voided": document.is_voided, "draft": document.is_draft, "final": True}
-    state = next(name for name, holds in states.items() if holds)
+    state = next((name for name, attribute in _HOW_IT_STANDS.items() if getattr(document, attribute)), "final")
     return {"at": document.at, "state": state, "number": document.number or None, "amount": amount(document.total)}
-
-
-def amount(money: Money | None) -> dict[str, Any] | None:
-    """Money as JSON."""
-    return {"value": money.value, "currency": money.currency} if money else None
-
-
-def in_print(money: dict[str, Any] | Money | None) -> str:
-    """Money as people read it: `123.45 EUR`, `500 JPY`."""
-    if money is None:
-        return ""
-    known = money if isinstance(money, Money) else Money(int(money["value"]), money["currency"])
-    return f"{known.decimal:,} {known.currency}"
-
-
-def total_in_print(total: Decimal | int, currency: str) -> str:
-    """An amount in major units as people read it."""
-    return f"{total:,.{EXPONENTS[currency]}f} {currency}"
-
-
-def as_text(explained: dict[str, Any]) -> str:
-    """An explanation of one payment for a terminal."""
-    return "\n".join(_lines(explained)) + "\n"
-
-
-def _lines(explained: dict[str, Any]) -> Iterable[str]:
-    owner = explained["business_customer"] or "(none registered yet)"
-    yield f"payment {explained['payment_id']} ({explained['provider']} {explained['account']}) of business customer {owner}"
-    if explained["also_known_as"]:
-        yield f"  also known as {', '.join(explained['also_known_as'])}"
-    yield "what happened"
-    for fact in explained["facts"]:
-        yield f"  {fact['occurred_at']}  {fact['fact']}  {in_print(fact['amount'])}  (event {fact['event_id'] or 'unknown'})"
-        yield f"    -> {', '.join(fact['documents']) or fact['no_document_because']}"
-    yield "documents" if explained["documents"] else "no documents"
-    for document in explained["documents"]:
-        yield f"  {_document_line(document)}"
-        yield f"    because {document['reason']}{_referring(document)}, dated {document['date']}, policy {document['policy']}"
-        if document["error"]:
-            yield f"    {'refused' if document['state'] == DocumentState.REFUSED else 'differs'}: {document['error']}"
-        if seen := document["seen"]:
-            yield f"    seen {seen['state']} with {in_print(seen['amount'])} at {seen['at']}"
-    for document in explained["missing"]:
-        yield f"missing: {document['key']}  {in_print(document['amount'])}, because {document['reason']}"
-    for waits in explained["waiting"]:
-        yield f"waiting: {waits['fact'] or 'everything'} waits for {waits['for']}"
-    for finding in explained["findings"]:
-        yield f"finding: {finding['code']} ({finding['subject']})"
-
-
-def _document_line(document: dict[str, Any]) -> str:
-    known_as = " ".join(part for part in (document["number"], document["id"] and f"({document['id']})") if part)
-    return (
-        f"{document['kind'].replace('_', ' ')} {known_as or document['key']}  {in_print(document['amount'])}  {document['state']}"
-    )
-
-
-def _referring(document: dict[str, Any]) -> str:
-    return f", refers to {document['refers_to']}" if document["refers_to"] else ""
