@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+READ_BY_BOTOCORE = "clientContextParams"
+"""The one part of a service's description whose prose botocore itself insists on."""
+
 
 def main(data: Path, services: set[str]) -> None:
     for folder in data.iterdir():
@@ -29,7 +32,9 @@ def _without_prose(model: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(model, dict):
         # A member of a structure may itself be called `documentation`; then it is an object.
         return {
-            name: _without_prose(part) for name, part in model.items() if name != "documentation" or not isinstance(part, str)
+            name: part if name == READ_BY_BOTOCORE else _without_prose(part)
+            for name, part in model.items()
+            if name != "documentation" or not isinstance(part, str)
         }
     return [_without_prose(part) for part in model] if isinstance(model, list) else model
 

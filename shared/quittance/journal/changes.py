@@ -1,0 +1,185 @@
+"""Which changes of the ledger are entered in the journal, as what, and which part of them is personal data.
+
+    CASE#...               HEAD      only what joins a case to another or gives it to a business customer
+                           FACT#     fact.recorded, fact.changed
+                           DOC#      document.intended, .attempted, .issued, .refused, .observed
+                           FEE# EVIDENCE# FINDING#
+    BUSINESS_CUSTOMER#...  PROFILE FACT# FINDING#
+    RECONCILIATION#...     FINDING#
+    OWNER#...              OWNER
+    AUDIT#...              whatever is there
+
+What is not here is not evidence: leases, indexes, entries of months of fees (their cases hold them too), ignored events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quittance.storage import Item
+
+CASE = "CASE"
+CUSTOMER = "BUSINESS_CUSTOMER"
+OWNER = "OWNER"
+RECONCILIATION = "RECONCILIATION"
+AUDIT = "AUDIT"
+BY_CUSTOMER = frozenset({CUSTOMER, RECONCILIATION})
+"""Partitions that are called `{this}#{business customer}`."""
+
+_ENTERED = {
+    CASE: frozenset({"HEAD", "FACT", "DOC", "FEE", "EVIDENCE", "FINDING"}),
+    CUSTOMER: frozenset({"PROFILE", "FACT", "FINDING"}),
+    RECONCILIATION: frozenset({"FINDING"}),
+    OWNER: frozenset({OWNER}),
+}
+_OF_HEAD = ("business_customer", "members", "part_of")
+_NO_EVIDENCE = frozenset({"pk", "sk", "reference", "version", "to_wake", "expires_at"})
+"""What says where an item is and how it is found, but nothing of what happened."""
+_PERSONAL = frozenset({"payer", "description", "registration", "profile", "sent", "intent", "body"})
+"""Names of attributes that hold, at any depth, whom a payment or a registration is about, or free text."""
+_LISTS = ("/items", "/lines")
+"""Lists of things sold, whose `name` is free text."""
+_KINDS = {
+    "FACT": "fact",
+    "DOC": "document",
+    "FEE": "fee",
+    "EVIDENCE": "tax_answer",
+    "FINDING": "finding",
+    "HEAD": "case",
+    "PROFILE": "registration",
+    "OWNER": "account",
+}
+
+CAUGHT_UP = "caught_up"
+"""How a state of an item is entered that should have been before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemChange:
+    """One change of one item of the ledger, as the table reports it."""
+
+    pk: str
+    sk: str
+    old: Item | None
+    new: Item | None
+    at: str
+    """When it was committed: RFC 3339 in UTC."""
+    source: str = ""
+    """Later changes of the same item have a greater one. Empty for what was not reported but found: it is entered as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A change as the journal has it."""
+
+    kind: str
+    content: dict[str, Any] = field(default_factory=dict)
+    """What remains readable for ever."""
+    personal: dict[str, Any] = field(default_factory=dict)
+    """JSON pointer into the content -> what belongs there, until it is erased."""
+
+
+def event_of(change: ItemChange) -> Event | None:
+    """What a change means; None if it is no evidence."""
+    old, new = _evidence(change.pk, change.sk, change.old), _evidence(change.pk, change.sk, change.new)
+    if new is None:
+        return Event(kind=f"{_noun(change.pk, change.sk)}.removed") if old else None
+    if new == old:
+        return None
+    content, personal = parted(new)
+    if change.sk.startswith("EVIDENCE#"):
+        personal["/sk"] = change.sk  # it ends in a tax number
+    verb = _verb(change.sk, old, new) if change.source else CAUGHT_UP
+    return Event(kind=f"{_noun(change.pk, change.sk)}.{verb}", content=content, personal=personal)
+
+
+def is_evidence(pk: str, sk: str) -> bool:
+    """Whether items under these keys are entered."""
+    partition, kind = pk.partition("#")[0], sk.partition("#")[0]
+    return kind in _ENTERED.get(partition, ()) or partition == AUDIT
+
+
+def _evidence(pk: str, sk: str, item: Item | None) -> Item | None:
+    """The part of an item that is evidence; None if there is none."""
+    if item is None or not is_evidence(pk, sk):
+        return None
+    if sk == "HEAD":
+        return {name: item[name] for name in _OF_HEAD if item.get(name)} or None
+    return {name: value for name, value in item.items() if name not in _NO_EVIDENCE}
+
+
+def _noun(pk: str, sk: str) -> str:
+    partition, kind = pk.partition("#")[0], sk.partition("#")[0]
+    if partition == CUSTOMER and kind == "FACT":
+        return "registration"
+    return _KINDS.get(kind, partition.lower())
+
+
+def _verb(sk: str, old: Item | None, new: Item) -> str:
+    kind = sk.partition("#")[0]
+    if kind == "DOC":
+        return _step_of(old, new)
+    if kind == "FINDING":
+        return "resolved" if new.get("resolved_at") else "changed" if old and not old.get("resolved_at") else "opened"
+    return "changed" if old else "recorded"
+
+
+def _step_of(old: Item | None, new: Item) -> str:
+    """How far a document has come by a change."""
+    if old is None or old["state"] != new["state"]:
+        return str(new["state"])
+    return "observed" if old.get("observed") != new.get("observed") else "attempted"
+
+
+def parted(item: Item) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An item without its personal data, and these by the JSON pointer to where they were."""
+    personal: dict[str, Any] = {}
+    content: dict[str, Any] = _without(item, "", personal)
+    return content, personal
+
+
+def _without(value: Any, pointer: str, personal: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, list):
+        return [_without(element, f"{pointer}/{place}", personal) for place, element in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    is_listed = pointer.rpartition("/")[0].endswith(_LISTS)
+    hidden = _PERSONAL | {"name"} if is_listed else _PERSONAL
+    kept = {}
+    for name, inner in value.items():
+        step = f"{pointer}/{_escaped(name)}"
+        if name in hidden and inner:
+            personal[step] = inner
+        else:
+            kept[name] = _without(inner, step, personal)
+    return kept
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def whole(content: dict[str, Any], personal: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `parted`."""
+    item: dict[str, Any] = _copied(content)
+    for pointer, value in personal.items():
+        *way, name = _steps(pointer)
+        holder: Any = item
+        for step in way:
+            holder = holder[int(step) if isinstance(holder, list) else step]
+        holder[name] = value
+    return item
+
+
+def _steps(pointer: str) -> Iterator[str]:
+    return (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+
+
+def _copied(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        return {name: _copied(inner) for name, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
