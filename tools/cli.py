@@ -13,12 +13,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
 from quittance.errors import QuittanceError
+from tools.commands.backfill import backfill
+from tools.commands.evidence import evidence
 from tools.commands.explain import explain
 from tools.commands.findings import findings
+from tools.commands.payouts import payouts
 from tools.commands.pdf import pdf
 from tools.commands.policy import policy
 from tools.commands.reconcile import reconcile
 from tools.commands.redrive import redrive
+from tools.commands.replay import replay
 from tools.commands.send import send
 from tools.commands.translate import translate
 from tools.target import TargetError
@@ -48,10 +52,22 @@ app = typer.Typer(
     help="Every payment gets exactly the papers it should have.",
 )
 
-_COMMANDS: tuple[Callable[..., None], ...] = (send, translate, explain, findings, reconcile, redrive, pdf)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    send,
+    translate,
+    explain,
+    findings,
+    reconcile,
+    redrive,
+    backfill,
+    replay,
+    payouts,
+    pdf,
+)
 for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(policy, name="policy")
+app.add_typer(evidence, name="evidence")
 
 if __name__ == "__main__":
     app(prog_name="quittance")

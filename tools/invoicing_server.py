@@ -37,6 +37,11 @@ class InvoicingServer:
     api_key: str = field(repr=False)
     is_embedded: bool
 
+    @property
+    def requests_per_minute(self) -> int:
+        """What it allows; 0 for what the API's documentation says."""
+        return _REQUESTS_A_MINUTE if self.is_embedded else 0
+
 
 @contextmanager
 def invoicing_server() -> Iterator[InvoicingServer]:

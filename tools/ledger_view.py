@@ -10,20 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from quittance.ledger import HEAD, OPEN_FINDING, CaseFile, Ledger, case_names
+from quittance.ledger import (
+    CASE_PREFIX,
+    HEAD,
+    OPEN_FINDING,
+    CaseFile,
+    Ledger,
+    case_from_partition,
+    case_names,
+    partitions,
+)
 from quittance.plan import Plan, plan
 from quittance.registration import PROFILE, CustomerDirectory, customer_pk, read_customer
 from quittance.runtime.table import DynamoTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
     from quittance.customers import BusinessCustomer
     from quittance.storage import Item
 
-CASE_PREFIX = "CASE#"
+_KEYS_AT_ONCE = 100
+"""What DynamoDB reads in one request."""
 _SEARCHED = "contains(pk, :id) OR contains(sk, :id) OR #number = :id"
 
 
@@ -40,11 +50,26 @@ class LedgerView:
         """The payment that this id leads to; one without facts if nothing is known."""
         return self._ledger.open(provider, account, (case_id,), join=False)
 
+    def absent(self, pks: Iterable[str]) -> frozenset[str]:
+        """Those of these partitions of cases that are not there, found out a hundred at a time: every case has a head."""
+        wanted = list(dict.fromkeys(pks))
+        present: set[str] = set()
+        for start in range(0, len(wanted), _KEYS_AT_ONCE):
+            keys: Any = [{"pk": {"S": pk}, "sk": {"S": HEAD}} for pk in wanted[start : start + _KEYS_AT_ONCE]]
+            request: Any = {self._name: {"Keys": keys, "ProjectionExpression": "pk", "ConsistentRead": True}}
+            while request:
+                answer = self._client.batch_get_item(RequestItems=request)
+                present |= {item["pk"]["S"] for item in answer["Responses"].get(self._name, ())}
+                request = answer.get("UnprocessedKeys")
+        return frozenset(wanted) - present
+
+    def scan(self, after: tuple[str, str] | None = None) -> Iterator[Item]:
+        """Every item of every payment, in the table's own order, after these keys."""
+        return self.table.scan(after, prefix=CASE_PREFIX)
+
     def cases(self) -> Iterator[CaseFile]:
-        """Every payment, in no particular order."""
-        for item in self._scan("sk = :head", {":head": HEAD}):
-            if item["pk"].startswith(CASE_PREFIX) and not item.get("part_of"):
-                yield self.case(*case_names(item["pk"]))
+        """Every payment, in no particular order, with one pass over the table."""
+        yield from filter(None, map(case_from_partition, partitions(self.scan())))
 
     def find(self, reference: str) -> list[Item]:
         """What an event id or a document id leads to, without searching."""
@@ -58,6 +83,10 @@ class LedgerView:
     def findings(self) -> list[Item]:
         """Every finding that stands, oldest first."""
         return sorted(self.table.find(OPEN_FINDING), key=lambda item: (item["opened_at"], item["pk"], item["sk"]))
+
+    def owner(self, provider: str, account: str) -> str | None:
+        """The business customer that registered a provider's account."""
+        return self._ledger.owner(provider, account)
 
     def customer_of(self, case: CaseFile) -> BusinessCustomer | None:
         """Whose payment it is; None while nobody has registered its account."""

@@ -35,6 +35,7 @@ def main() -> int:
             LocalStack(
                 space_invoices_url=server.url,
                 space_invoices_api_key=server.api_key,
+                requests_per_minute=server.requests_per_minute,
                 port=_port(),
                 progress=console.print,
             ) as stack,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +15,11 @@ import boto3
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from quittance.reconciliation.pace import share_of
+from quittance.runtime.letters import QueuePair, pairs_of
+from quittance.runtime.redrive import Pace
 from quittance.space_invoices import RATE_LIMIT_PAUSE_S, SpaceInvoices
+from tools.backfill.overlay import ReadOnlyTransport
 from tools.ledger_view import LedgerView
 from tools.local_stack import LocalStack
 from tools.local_stack.emulator import CREDENTIALS
@@ -45,15 +48,6 @@ class PatientTransport(httpx.HTTPTransport):
             time.sleep(int(answer.headers.get("Retry-After", RATE_LIMIT_PAUSE_S)))
             answer = super().handle_request(request)
         return answer
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePair:
-    """The queue of a worker function and the queue of its dead letters."""
-
-    function: str
-    url: str
-    dead_letters_url: str
 
 
 class Target:
@@ -88,30 +82,81 @@ class Target:
         return (self._webhooks or self.output("WebhooksUrl")).rstrip("/")
 
     @cached_property
+    def requests_a_minute(self) -> int:
+        """How many requests a reconciliation may make of the invoicing API; 0, as many as it takes, for a local stack."""
+        if self._endpoint_url:
+            return 0
+        return share_of(self._parameter("InvoicingEnvironment"), int(self._parameter("RequestsPerMinute")))
+
+    @cached_property
     def ledger(self) -> LedgerView:
         return LedgerView(self.output("TableName"), self.client("dynamodb"))
 
     @cached_property
     def queues(self) -> dict[str, QueuePair]:
         """The queues by the name of their function."""
-        sqs = self.client("sqs")
-        return {function: _pair(sqs, function, url) for function, url in json.loads(self.output("QueueUrls")).items()}
+        # Only a stack that takes events which never leave AWS has that queue.
+        return pairs_of(json.loads(self.output("QueueUrls")) | {"event_received": self._outputs.get("EventsQueueUrl", "")})
+
+    @property
+    def redrive_pace(self) -> Pace:
+        """How fast dead letters may be sent again, by what the invoicing API allows this stack."""
+        return Pace.of(self._parameter("InvoicingEnvironment"), int(self._parameter("RequestsPerMinute")))
 
     @cached_property
     def space_invoices(self) -> SpaceInvoices:
         """The invoicing API as the stack itself uses it."""
         return SpaceInvoices(self._parameter("SpaceInvoicesBaseUrl"), lambda: self._api_key, transport=self._transport)
 
+    @cached_property
+    def rehearsed_space_invoices(self) -> SpaceInvoices:
+        """The same, in which nothing can be changed."""
+        transport = ReadOnlyTransport(self._transport)
+        return SpaceInvoices(self._parameter("SpaceInvoicesBaseUrl"), lambda: self._api_key, transport=transport)
+
     def secret(self, provider: str, connection: str) -> str:
         """The secret with which deliveries on this connection are signed. Raises `TargetError` if there is none."""
         return self._ssm(f"{self._path}/connections/{provider}/{connection}/secret")
 
+    def setting(self, name: str) -> str:
+        """A parameter of the stack in SSM, such as `evidence/keys`. Raises `TargetError` if there is none."""
+        return self._ssm(self.setting_path(name))
+
+    def setting_path(self, name: str) -> str:
+        return f"{self._path}/{name}"
+
+    def connection_settings(self, provider: str, connection: str) -> dict[str, Any]:
+        """What is configured for deliveries on this connection, if anything is. Raises `TargetError` when it cannot be read."""
+        name = self.setting_path(f"connections/{provider}/{connection}/settings")
+        ssm = self.client("ssm")
+        try:
+            settings = json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+        except ssm.exceptions.ParameterNotFound:
+            return {}
+        except ClientError as error:
+            raise TargetError(f"parameter {name} cannot be read: {error.response['Error']['Code']}") from None
+        except ValueError:
+            raise TargetError(f"parameter {name} is not JSON") from None
+        return dict(settings)
+
+    @property
+    def environment(self) -> str:
+        """Whether the stack invoices for real: `live` or `sandbox`."""
+        return self._parameter("InvoicingEnvironment")
+
+    @property
+    def stage(self) -> str:
+        return self._parameter("Stage")
+
     def output(self, name: str) -> str:
         """An output of the stack. Raises `TargetError` if it has none of this name."""
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in self._description.get("Outputs", ())}
-        if name not in outputs:
+        if name not in self._outputs:
             raise TargetError(f"stack {self.stack} has no output {name}: is it a Quittance stack?")
-        return str(outputs[name])
+        return self._outputs[name]
+
+    @property
+    def _outputs(self) -> dict[str, str]:
+        return {output["OutputKey"]: output["OutputValue"] for output in self._description.get("Outputs", ())}
 
     def _parameter(self, name: str) -> str:
         values = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in self._description["Parameters"]}
@@ -165,12 +210,6 @@ def local_target(stack: str, endpoint_url: str, webhooks: str) -> Target:
         region_name=CREDENTIALS["AWS_REGION"],
     )
     return Target(stack, session, endpoint_url=endpoint_url, webhooks=webhooks)
-
-
-def _pair(sqs: Any, function: str, url: str) -> QueuePair:  # noqa: ANN401 - boto3 makes its clients at run time
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
-    name = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
-    return QueuePair(function, url, sqs.get_queue_url(QueueName=name)["QueueUrl"])
 
 
 def _reason(error: BotoCoreError | ClientError) -> str:

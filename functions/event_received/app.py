@@ -18,12 +18,13 @@ from quittance.providers import provider
 from quittance.runtime.accepted import accepted
 from quittance.runtime.play_money import on_this_stack
 from quittance.runtime.queues import Queues, delivery_messages
+from quittance.runtime.sdk import LEAN
 from quittance.runtime.worker import Message, worker_handler
 
 _PARTNERS = {"aws.partner/stripe.com/": "stripe"}
 """What an event bus names as the source of a partner's events; nobody else can name it so."""
 
-_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}, **LEAN)
 _connection = os.environ.get("EVENTS_CONNECTION", "default")
 _environment = os.environ.get("INVOICING_ENVIRONMENT", "sandbox")
 _queues = Queues(boto3.client("sqs", config=_AWS), json.loads(os.environ["QUEUE_URLS"]))

@@ -31,6 +31,7 @@ from quittance.runtime.observability import count, logger
 from quittance.runtime.play_money import on_this_stack
 from quittance.runtime.published import HttpsCertificates
 from quittance.runtime.queues import Queues, delivery_messages
+from quittance.runtime.sdk import LEAN
 from quittance.runtime.secrets import CONNECTION_UNKNOWN, Connection, Connections
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _STATUS_OF = dict.fromkeys(SIGNATURE_CODES, 401) | {
 """The answer to each code of `Reject` that is not simply a body we cannot read (400)."""
 
 # Senders wait ten seconds or more. Two attempts of three seconds leave time for an answer, with SSM or SQS slow but not both.
-_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}, **LEAN)
 _environment = os.environ.get("INVOICING_ENVIRONMENT", "sandbox")
 _connections = Connections(boto3.client("ssm", config=_AWS), os.environ["CONNECTIONS_PATH"])
 PUBLICATIONS.source = HttpsCertificates(os.environ.get("CERTIFICATES_STAND_IN_URL", ""))

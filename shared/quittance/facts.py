@@ -176,8 +176,8 @@ _FACT_FIELDS = frozenset(field.name for field in fields(Fact))
 
 def filled_fields(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
     """The fields of a dataclass that are not empty, ready for JSON. `asdict` is not used: its copies cost most of an event."""
-    values = ((name, getattr(record, name)) for name in record.__dataclass_fields__)
-    return {name: _plain(value) for name, value in values if value not in _EMPTY}
+    values = [(name, getattr(record, name)) for name in record.__dataclass_fields__]
+    return {name: _plain(value) for name, value in values if value or value not in _EMPTY}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds

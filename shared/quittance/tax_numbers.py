@@ -37,8 +37,13 @@ def tax_number_fault(country: str, number: str) -> str:
     A VAT number counts with and without its prefix, under the prefix of any EU state (Greece's is EL, Northern Ireland's XI).
     A wrong check digit is no fault of form, and neither is anything in a country whose numbers the library does not know.
     """
-    faults = [_fault_of(form, number) for form in _forms(country.upper(), number)]
-    return faults[0] if faults and all(faults) else ""
+    first = ""
+    for form in _forms(country.upper(), number):
+        fault = _fault_of(form, number)
+        if not fault:
+            return ""
+        first = first or fault
+    return first
 
 
 def _forms(country: str, number: str) -> Iterator[Form]:

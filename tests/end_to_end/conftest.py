@@ -18,6 +18,7 @@ import stripe
 from standardwebhooks import Webhook
 
 from quittance.documents import DocumentState
+from tests.end_to_end.operators import finance, operator  # noqa: F401 - fixtures
 from tools.invoicing_server import sandbox
 from tools.local_stack import LocalStack, LocalStackError
 from tools.target import Target, target_of
@@ -220,7 +221,12 @@ def _local_stack(server: InvoicingServer) -> LocalStack:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    return LocalStack(space_invoices_url=server.url, space_invoices_api_key=server.api_key, port=port)
+    return LocalStack(
+        space_invoices_url=server.url,
+        space_invoices_api_key=server.api_key,
+        requests_per_minute=server.requests_per_minute,
+        port=port,
+    )
 
 
 @pytest.fixture

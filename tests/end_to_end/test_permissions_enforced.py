@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quittance.runtime.queues import Message
+    from tests.end_to_end.operators import Operator
 
 pytestmark = ON_THE_STACK
 
@@ -49,6 +50,7 @@ UNNOTICED = {
     "WriteOwnLogs": "the emulator writes the functions' logs itself",
     "Trace": "nothing sends traces to the emulator",
     "UseKey": "the emulator encrypts and decrypts for everybody who may use what is encrypted",
+    "ReadStream": "the emulator reads the table's stream itself",
     "StoreWebhookSecrets": "a stack without a public address is told of no changes, and has no secret to store for them",
 }
 """Statements whose absence no function notices here, and why; tests/template holds them against the template instead."""
@@ -61,17 +63,43 @@ SHOWN_AS = {
     "AskForRevisit": ("message failed", "queue_unavailable"),
     "HandOn": ("message failed", "queue_unavailable"),
     "ConsumeOwnQueue": ("visibility not changed", None),
+    "GiveUp": ("cause not written", None),
 }
 """Message and code of the log line by which a worker shows that it lacks the statement. `ingest` shows it by its answer."""
+OF_POISON = {"ConsumeOwnQueue", "GiveUp"}
+"""Needed only for what fails for good."""
 OF_INGEST = ["ReadConnections", "Enqueue"]
 OF_THE_SCHEDULE = ["FindByReference", "AskForClosing"]
 """What the function needs that asks every night for months to be closed."""
+OF_THE_INVOKED = {
+    "reconcile": (
+        {"begin": True},
+        ("ReadLedger", "FindByReference", "KeepFindings", "ReadApiKey", "LookForWorkbook", "KeepWorkbook", "WriteReports"),
+    ),
+    "evidence_anchored": ({}, ("ReadHeads", "FindLastAnchors", "WriteAnchors", "ReadEvidenceKeys")),
+    "evidence_recorded": (
+        json.loads((ROOT / "events" / "lambda" / "evidence_recorded.json").read_bytes()),
+        ("FindOwner", "AppendToJournal", "ReadEvidenceKeys"),
+    ),
+}
+"""A function that no message is for -> what it is invoked with, and what it needs then. Its failure is that of the call."""
+OF_OPERATIONS = {
+    "ReadLedger": ("GET", "payments/nobody?provider=platform&account=nobody"),
+    "FindByReference": ("GET", "findings"),
+    "WriteAudit": ("POST", "replay"),
+    "SendAgain": ("POST", "replay"),
+    "TakeDeadLetters": ("GET", "dead-letters"),
+    "ListReports": ("GET", "reports"),
+    "ReadReports": ("GET", "reports"),
+    "ReadApiKey": ("GET", "documents/{document}/pdf"),
+}
+"""A call that fails without the statement."""
 UNNEEDED = {
     "ReadApiKey": {"payout_settled"},
     "FindByReference": FUNCTIONS - {"document_changed"},
 }
 """Functions that have a statement from a policy they share, and never need it for a message."""
-READ_ONCE = {"ReadApiKey", "ReadConnections", "UseKey"}
+READ_ONCE = {"ReadApiKey", "ReadConnections", "ReadEvidenceKeys", "UseKey"}
 """What a running function has in memory already: its process is replaced by a new one."""
 
 PLATFORM = f"{CUSTOMER}_platform"
@@ -274,7 +302,7 @@ class Roles:
     def __init__(self, stack: Stack) -> None:
         self._iam = stack.target.client("iam")
         describe = stack.target.client("lambda").get_function_configuration
-        self.functions = {INGEST, *stack.target.queues}
+        self.functions = {INGEST, "operations", *OF_THE_INVOKED, *stack.target.queues}
         self._roles = {
             name: describe(FunctionName=f"{stack.local.stack_name}-{pascal(name)}")["Role"].rpartition("/")[2]
             for name in self.functions
@@ -339,7 +367,8 @@ def test_every_statement_is_named_and_tested(roles: Roles) -> None:
     """And a statement that is here has not gone from the template."""
     assert roles.functions | set(NOT_DEPLOYED) == FUNCTIONS
     assert set().union(*map(roles.names, roles.functions)) == STATEMENTS
-    assert {*UNNOTICED, *SHOWN_AS, *OF_INGEST, *OF_THE_SCHEDULE} == STATEMENTS
+    invoked = chain.from_iterable(statements for _, statements in OF_THE_INVOKED.values())
+    assert {*UNNOTICED, *SHOWN_AS, *OF_INGEST, *OF_THE_SCHEDULE, *invoked, *OF_OPERATIONS} == STATEMENTS
 
 
 @pytest.mark.parametrize("statement", OF_INGEST)
@@ -364,7 +393,7 @@ def _answer_of_ingest(stack: Stack, data: dict[str, Any], event: str) -> int | N
     return None if status == httpx.codes.BAD_GATEWAY else status
 
 
-@pytest.mark.parametrize("statement", [name for name in SHOWN_AS if name != "ConsumeOwnQueue"])
+@pytest.mark.parametrize("statement", [name for name in SHOWN_AS if name not in OF_POISON])
 def test_workers_without(stack: Stack, roles: Roles, probes: dict[str, Probe], statement: str) -> None:
     """Each function that has the statement fails by its own log, and does what it was asked for when it has it again.
 
@@ -376,7 +405,7 @@ def test_workers_without(stack: Stack, roles: Roles, probes: dict[str, Probe], s
     needing = set(probes) - UNNEEDED.get(statement, set())
     assert needing
     with Consumers(stack) as consumers, roles.without(statement) as functions:
-        assert functions - {INGEST} == set(probes)
+        assert functions & set(stack.target.queues) == set(probes)
         _replace_processes(statement, set(probes))
         for probe in probes.values():
             probe.send()
@@ -408,22 +437,78 @@ def _ask_for_closing(stack: Stack, through: str) -> dict[str, Any]:
     return dict(stack.target.client("lambda").invoke(FunctionName=function, Payload=payload))
 
 
-def test_workers_that_may_not_touch_their_queue(stack: Stack, roles: Roles, new_id: Callable[[str], str]) -> None:
-    """The emulator receives and deletes by itself; a function of its own accord only hides what failed for a while."""
-    started = time.time()
-    with Consumers(stack) as consumers, roles.without("ConsumeOwnQueue") as functions:
-        assert functions == set(stack.target.queues)
+def test_workers_that_may_not_touch_their_queues(stack: Stack, roles: Roles, new_id: Callable[[str], str]) -> None:
+    """The emulator receives and deletes by itself; a function gives up what is hopeless, or hides it for a while if it cannot."""
+    workers, started = set(stack.target.queues), time.time()
+    with roles.without("GiveUp") as giving_up:
+        assert giving_up >= workers
+        with Consumers(stack) as consumers, roles.without("ConsumeOwnQueue") as consuming:
+            assert consuming == workers
+            _poison(stack, new_id)
+            _wait_until_shown(stack, "ConsumeOwnQueue", workers, started, consumers)
+        assert all(_logged(stack, name, started, *SHOWN_AS["GiveUp"]) for name in workers)
+        _purge(stack)
+        started = time.time()
         _poison(stack, new_id)
-        _wait_until_shown(stack, "ConsumeOwnQueue", functions, started, consumers)
-    _purge(stack)
-    started = time.time()
-    _poison(stack, new_id)
-    # Hidden for a second by the function, not for the two minutes of the queue.
-    for name in functions:
-        wait_for(f"{name} to fail again", lambda name=name: _attempts(stack, name, started) >= 2, seconds=PATIENCE_S)  # type: ignore[misc]
-    assert not [name for name in functions if _logged(stack, name, started, *SHOWN_AS["ConsumeOwnQueue"])]
+        # Hidden for a second by the function, not for the two minutes of the queue.
+        for name in workers:
+            wait_for(f"{name} to fail again", lambda name=name: _attempts(stack, name, started) >= 2, seconds=PATIENCE_S)  # type: ignore[misc]
+        assert not [name for name in workers if _logged(stack, name, started, *SHOWN_AS["ConsumeOwnQueue"])]
+    wait_for("all to be given up", lambda: dead_letters(stack.target) == dict.fromkeys(workers, 1), seconds=PATIENCE_S)
     _purge(stack)
     assert dead_letters(stack.target) == {}
+
+
+@pytest.mark.parametrize(
+    ("function", "statement"), [(name, one) for name, (_, statements) in OF_THE_INVOKED.items() for one in statements]
+)
+def test_what_is_invoked_without(stack: Stack, roles: Roles, new_id: Callable[[str], str], function: str, statement: str) -> None:
+    """The call fails, so that whoever called is told; with the statement the next one does not."""
+    _make_by_hand(stack, new_id("by-hand"))
+    with roles.without(statement) as functions:
+        assert function in functions
+        _replace_processes(statement, {function})
+        assert "FunctionError" in _invoke(stack, function)
+    assert "FunctionError" not in _invoke(stack, function)
+
+
+def _make_by_hand(stack: Stack, name: str) -> None:
+    """A document that no payment explains, so that every reconciliation finds something new."""
+    entity, day = stack.target.ledger.entities()[CUSTOMER], datetime.now(UTC).strftime("%Y-%m-%d")
+    document = {"date": day, "customer": {"name": name}, "items": [{"name": name, "price": 1, "quantity": 1, "taxes": []}]}
+    stack.target.space_invoices.create("/invoices", json.dumps(document).encode(), entity_id=entity, idempotency_key=name)
+
+
+def _invoke(stack: Stack, function: str) -> dict[str, Any]:
+    name, payload = f"{stack.local.stack_name}-{pascal(function)}", json.dumps(OF_THE_INVOKED[function][0])
+    return dict(stack.target.client("lambda").invoke(FunctionName=name, Payload=payload))
+
+
+@pytest.mark.parametrize("statement", OF_OPERATIONS)
+def test_operators_without(stack: Stack, roles: Roles, finance: Operator, new_id: Callable[[str], str], statement: str) -> None:
+    """The operator is asked to come again, and is served with the statement."""
+    payment, (method, path) = new_id("pay"), OF_OPERATIONS[statement]
+    assert stack.payment(payment).is_success
+    stack.wait_until_done()
+    [entry] = stack.case(payment).documents.values()
+    path = path.format(document=entry.record.api_id)
+    asked = {"payments": [{"provider": "platform", "account": CUSTOMER, "payment_id": payment}]} if method == "POST" else None
+    if statement in {"ListReports", "ReadReports"}:
+        assert "FunctionError" not in _invoke(stack, "reconcile")
+    with roles.without(statement) as functions:
+        assert "operations" in functions
+        _replace_processes(statement, {"operations"})
+        assert _status(finance, statement, method, path, asked) in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.FORBIDDEN}
+    assert _status(finance, statement, method, path, asked) in {httpx.codes.OK, httpx.codes.ACCEPTED, httpx.codes.NOT_FOUND}
+
+
+def _status(finance: Operator, statement: str, method: str, path: str, asked: dict[str, Any] | None) -> int:
+    """Of the answer; what is fetched by a link in it is fetched as well."""
+    answer = finance.call(method, path, asked)
+    if statement != "ReadReports":
+        return answer.status_code
+    report = finance.get(f"reports/{answer.json()['reports'][0]}")
+    return httpx.get(report["files"][0]["url"], trust_env=False).status_code
 
 
 def test_what_nobody_notices(stack: Stack, roles: Roles, probes: dict[str, Probe]) -> None:
@@ -531,5 +616,6 @@ def _poison(stack: Stack, new_id: Callable[[str], str]) -> None:
 
 def _purge(stack: Stack) -> None:
     for queue in stack.target.queues.values():
-        stack.target.client("sqs").purge_queue(QueueUrl=queue.url)
+        for url in (queue.url, queue.dead_letters_url):
+            stack.target.client("sqs").purge_queue(QueueUrl=url)
     stack.wait_until_done()

@@ -16,14 +16,15 @@ from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from quittance.errors import InDoubt
+from quittance.facts import PayoutLine
+from quittance.runtime.letters import QueuePair, pairs_of
+from quittance.runtime.redrive import DeadLetters, Pace, Wanted
 from quittance.storage import Put
-from tests.unit.stories import dispute, refund, succeeded
+from tests.unit.stories import dispute, fact, refund, succeeded
 from tests.use_cases.world import World
 from tools import target as targets
 from tools.cli import app
-from tools.commands.redrive import redriven
 from tools.ledger_view import LedgerView
-from tools.target import QueuePair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def test_every_command_has_help() -> None:
         for command in one.registered_commands if one else ():
             assert command.callback
             assert command.callback.__doc__
-            assert "Usage" in run(*filter(None, (name, command.callback.__name__)), "--help")
+            assert "Usage" in run(*filter(None, (name, command.callback.__name__.replace("_", "-"))), "--help")
 
 
 def test_without_a_stack_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +175,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWorld]:
         world.target = target = targets.Target("test", boto3.Session())
         target.__dict__["ledger"] = LedgerView(TABLE, client)
         target.__dict__["space_invoices"] = world.api
-        for command in ("explain", "findings", "policy", "reconcile", "pdf"):
+        target.__dict__["requests_a_minute"] = 0
+        for command in ("explain", "findings", "policy", "reconcile", "redrive", "pdf"):
             monkeypatch.setattr(f"tools.commands.{command}.chosen", lambda _: target)
         yield world
 
@@ -210,6 +212,51 @@ def test_a_part_of_an_id_names_nothing(world: World) -> None:
     assert "knows no pay" in run("explain", "pay", exit_code=1)
     assert "knows no other" in run("explain", "other", "--provider", "stripe", "--account", "acct_1", exit_code=1)
     run("explain", "pay_1", "--provider", "stripe", exit_code=2)
+
+
+def test_every_event_of_a_payment_leads_to_it(world: World) -> None:
+    for event_id in ("evt_1", "evt_2", "evt_3"):
+        world.converger().take(succeeded(9000 if event_id == "evt_3" else 10000), event_id)
+    copied(world)
+    by_payment = explain("pay_1")
+    assert explain("evt_1") == explain("evt_2") == explain("evt_3") == by_payment
+    assert [event["outcome"] for event in by_payment["facts"][0]["events"]] == ["new", "known", "conflict"]
+
+
+def test_a_payout_is_explained_by_its_lines(world: World, tmp_path: Path) -> None:
+    line = PayoutLine(payment_id="pay_1", gross=10000, fee=210, net=9790)
+    paid_out = fact("payout.paid", "po_1", 9790, payment_id=None, payout_lines=(line,), minute=30)
+    world.take(succeeded(), paid_out)
+    copied(world)
+    number = explain("pay_1")["documents"][0]["number"]
+    output = run("explain", "po_1", "--timeline", str(tmp_path / "payout.svg"))
+    assert "payout po_1, paid 2026-11-20T12:30:00Z: 97.90 EUR" in output
+    assert "residual 0.00 EUR" in output
+    assert f"payment pay_1  100.00 EUR -> {number}" in output
+    assert "payout paid" in (tmp_path / "payout.svg").read_text(encoding="utf-8")
+
+
+def test_a_payment_is_drawn(world: World, tmp_path: Path) -> None:
+    world.take(succeeded())
+    copied(world)
+    run("explain", "pay_1", "--timeline", str(tmp_path / "payment.svg"))
+    assert "100.00 EUR" in (tmp_path / "payment.svg").read_text(encoding="utf-8")
+    assert "drawn as .svg or .png" in run("explain", "pay_1", "--timeline", str(tmp_path / "payment.doc"), exit_code=2)
+    assert "bc_1 names 0 payments" in run("explain", "bc_1", "--timeline", str(tmp_path / "none.svg"), exit_code=1)
+
+
+def test_a_document_is_reproduced_without_the_api(world: ReadWorld, tmp_path: Path) -> None:
+    world.take(succeeded(), refund("re_1", 2500))
+    copied(world)
+    world.target.__dict__["space_invoices"] = None
+    invoice = explain("pay_1")["documents"][0]
+    assert invoice["derives_again"] == {"same": True, "differs": []}
+    for number, name in enumerate((invoice["id"], invoice["number"], invoice["key"])):
+        run("explain", name, "--reproduce", str(tmp_path / f"{number}.pdf"))
+        assert (tmp_path / f"{number}.pdf").read_bytes().startswith(b"%PDF")
+    output = run("explain", "pay_1", "--reproduce", str(tmp_path / "none.pdf"), exit_code=1)
+    assert "pay_1 is not the id, number or key of one document" in output
+    assert not (tmp_path / "none.pdf").exists()
 
 
 def test_ignored_events_and_customers_are_explained(world: World) -> None:
@@ -249,6 +296,37 @@ def test_reconcile_agrees_and_sees_what_is_missing(world: World) -> None:
     result = json.loads(run("reconcile", "--json", exit_code=1))
     assert [one["code"] for one in result["differences"]] == ["made_by_hand"]
     assert result["residual"] == {"EUR": "5.00"}
+
+
+def test_what_reconciling_found_is_listed_until_it_is_gone(world: ReadWorld) -> None:
+    world.take(succeeded())
+    copied(world)
+    [book] = world.sandbox._worlds["sandbox"].books.values()
+    [invoice] = book.invoices.values()
+    number = invoice["number"]
+    invoice["number"] = "2026-X"
+    assert "number_differs" in run("reconcile", exit_code=1)
+    [line] = run("findings", "--json").splitlines()
+    finding = json.loads(line)
+    assert (finding["code"], finding["payment_id"], finding["business_customer"]) == ("number_differs", "pay_1", "bc_1")
+    assert "payment pay_1 (stripe, acct_1)" in run("findings")
+    invoice["number"] = number
+    run("reconcile")
+    assert run("findings") == "no findings\n"
+
+
+def test_one_business_customer_is_reconciled_alone(world: ReadWorld) -> None:
+    world.register("bc_2", accounts=[])
+    world.take(succeeded())
+    copied(world)
+    [line] = run("reconcile", "--business-customer", "bc_2", "--json").splitlines()
+    assert json.loads(line)["business_customer"] == "bc_2"
+
+
+def test_only_what_may_be_approved_is(world: ReadWorld) -> None:
+    copied(world)
+    assert "there is no finding nonsense" in run("reconcile", "--approve", "nonsense", exit_code=2)
+    assert "cannot be repaired" in run("reconcile", "--approve", "orphan", exit_code=2)
 
 
 def test_a_repair_converges_what_lacks_a_document_again(world: ReadWorld) -> None:
@@ -325,30 +403,71 @@ def test_a_policy_that_cannot_be_is_refused_in_one_line(world: World, tmp_path: 
 # --- redrive -------------------------------------------------------------------------------------------------------------
 
 
-@mock_aws
-def test_dead_letters_go_back_in_the_order_of_their_payment() -> None:
-    """Under ids of their own: SQS drops what comes again under a known id within five minutes, without a word."""
+@pytest.fixture
+def letters(world: ReadWorld) -> tuple[Any, QueuePair]:
+    """Ten dead letters of two payments in turns, and two of other payments, with another cause."""
     sqs = boto3.client("sqs")
-    urls = [sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"] for name in ("work", "dead")]
-    pair = QueuePair("payment_succeeded", *urls)
+    names = [f"payment_succeeded{ending}.fifo" for ending in ("", "-DeadLetters")]
+    urls = [sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"] for name in names]
+    world.target.__dict__["queues"] = pairs_of({"payment_succeeded": urls[0]})
     for number in range(12):
-        group, name = f"payment-{number % 2}", f"known-{number}"
+        cause = "defect" if number > 9 else "api_refused_key"
         sqs.send_message(
-            QueueUrl=pair.dead_letters_url, MessageBody=str(number), MessageGroupId=group, MessageDeduplicationId=name
+            QueueUrl=urls[1],
+            MessageBody=json.dumps({"fact": {"provider": "stripe", "account": "acct_1"}, "number": number}),
+            MessageGroupId=f"payment-{number % 2 if cause != 'defect' else number}",
+            MessageDeduplicationId=f"known-{number}",
+            MessageAttributes={"cause": {"DataType": "String", "StringValue": cause}},
         )
-    assert redriven(sqs, pair) == 12
-    assert redriven(sqs, pair) == 0
+    return sqs, QueuePair("payment_succeeded", *urls)
+
+
+def on_the_queue(sqs: Any, url: str) -> list[dict[str, Any]]:
     back: list[Any] = []
-    while messages := sqs.receive_message(QueueUrl=pair.url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages"):
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages"):
         back += messages
         for message in messages:
-            sqs.delete_message(QueueUrl=pair.url, ReceiptHandle=message["ReceiptHandle"])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return back
+
+
+def test_dead_letters_go_back_in_the_order_of_their_payment(letters: tuple[Any, QueuePair]) -> None:
+    """Under ids of their own: SQS drops what comes again under a known id within five minutes, without a word."""
+    sqs, pair = letters
+    dead = DeadLetters(sqs, [pair], lambda *_: None)
+    assert dead.redrive(Wanted(), pace=Pace(per_minute=60_000, in_flight=100)).sent.total() == 12
+    assert dead.redrive(Wanted(), pace=Pace(per_minute=60_000)).sent.total() == 0
+    back = on_the_queue(sqs, pair.url)
     for payment in (0, 1):
-        of_payment = [int(one["Body"]) for one in back if one["Attributes"]["MessageGroupId"] == f"payment-{payment}"]
-        assert of_payment == list(range(payment, 12, 2))
+        of_payment = [json.loads(one["Body"]) for one in back if one["Attributes"]["MessageGroupId"] == f"payment-{payment}"]
+        assert [body["number"] for body in of_payment] == list(range(payment, 10, 2))
     ids = {one["Attributes"]["MessageDeduplicationId"] for one in back}
     assert len(ids) == 12
     assert not any(name.startswith("known") for name in ids)
+
+
+def test_a_dry_run_shows_what_would_go_and_sends_nothing(world: ReadWorld, letters: tuple[Any, QueuePair]) -> None:
+    sqs, pair = letters
+    copied(world)
+    kinds = [
+        {"function": "payment_succeeded", "cause": cause, "business_customer": "bc_1", "letters": count}
+        for cause, count in (("api_refused_key", 10), ("defect", 2))
+    ]
+    shown = run("redrive", "--all", "--dry-run", "--per-minute", "60", "--json")
+    assert [json.loads(line) for line in shown.splitlines()] == kinds
+    assert "bc_1" in run("redrive", "payment_succeeded", "--cause", "defect", "--dry-run", "--per-minute", "60")
+    assert run("redrive", "--business-customer", "bc_2", "--per-minute", "60") == "no dead letters\n"
+    assert on_the_queue(sqs, pair.url) == []
+
+
+def test_redrive_sends_what_was_chosen_and_says_so(world: ReadWorld, letters: tuple[Any, QueuePair]) -> None:
+    sqs, pair = letters
+    copied(world)
+    output = run("redrive", "--cause", "api_refused_key", "--per-minute", "60000", "--json", exit_code=0)
+    assert json.loads(output.splitlines()[-1]) == {"sent": 10, "came_back": 0, "complete": True}
+    assert len(on_the_queue(sqs, pair.url)) == 10
+    assert "2 sent again" in run("redrive", "payment_succeeded", "--per-minute", "60000")
+    assert len(on_the_queue(sqs, pair.url)) == 2
 
 
 def test_redrive_wants_one_queue_or_all() -> None:

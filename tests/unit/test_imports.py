@@ -24,14 +24,15 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for layer in (
         "functions",
         "runtime",
-        "document_changes",
-        "converge registration provisioning reconcile fetching fee_closing",
-        "fee_months fee_totals",
+        "operations",
+        "document_changes journal reconciliation",
+        "converge registration provisioning fetching fee_closing explanation",
+        "fee_months fee_totals derivation",
         "ledger space_invoices mapping entities provider_api",
         "plan",
         "tax disagreements",
         "customers documents providers",
-        "observation fees",
+        "observation fees settlements",
         "facts",
         "policy",
         "money storage countries tax_numbers",
@@ -41,14 +42,17 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 """Arrows point down, to any lower layer, or stay within one part. Nothing points up or sideways."""
 SIDEWAYS = {("converge", "registration"), ("registration", "provisioning"), ("entities", "mapping")}
 """A payment is converged for the customer that the directory finds, and a registration provides for it; JSON is written once."""
-FUNCTIONS_MAY_USE = {"errors", "facts", "money", "observation", "providers", "runtime", "storage"}
+FUNCTIONS_MAY_USE = {
+    *("errors", "facts", "money", "observation", "operations", "providers"),
+    *("reconciliation", "runtime", "settlements", "storage"),
+}
 """Functions reach the use cases through `runtime.composition` only."""
 PLAN = next(number for number, layer in enumerate(LAYERS) if "plan" in layer)
 PURE = frozenset().union(*LAYERS[PLAN:])
 """`plan` and below: no AWS, no HTTP, no clock, no environment."""
 
 LIBRARIES = {
-    "aws_lambda_powertools": {"runtime"},
+    "aws_lambda_powertools": {"functions", "runtime"},
     "boto3": {"functions", "runtime"},
     "botocore": {"functions", "runtime"},
     "certifi": {"runtime"},
@@ -181,21 +185,28 @@ def _part(name: str) -> str:
 
 
 NEVER = {
+    "anyio",
+    "asyncio",
     "aws_lambda_powertools.event_handler",
     "aws_lambda_powertools.utilities.parser",
     "aws_xray_sdk",
     "boto3.dynamodb.conditions",
     "cryptography",
+    "ddtrace",
     "mypy_boto3_dynamodb",
     "mypy_boto3_sqs",
+    "opentelemetry",
+    "pydantic",
     "requests",
+    "sqlite3",
+    "stdnum",
+    "stripe",
     "tests",
     "tools",
 }
 """What no function may load before its first event: it costs every cold start, or is not in the layer."""
 INGEST_NEVER = {
     "httpx",
-    "pydantic",
     *(f"quittance.{part}" for layer in LAYERS[2 : PLAN + 1] for part in layer),
     "quittance.customers",
     "quittance.policy",
@@ -204,10 +215,28 @@ INGEST_NEVER = {
     "quittance.storage",
 }
 """What only workers need."""
-WORKERS_NEVER = {"fastjsonschema", "quittance.providers", "quittance.runtime.secrets"}
-"""What only ingest needs."""
+OPERATORS_ONLY = {"quittance.explanation", "quittance.journal", "quittance.operations", "quittance.reconciliation"}
+"""What people ask for, or the clock does."""
+INGEST_ONLY = {"fastjsonschema", "quittance.providers", "quittance.runtime.secrets"}
+WORKERS_NEVER = INGEST_ONLY | OPERATORS_ONLY
+"""What no payment needs."""
+EVIDENCE_NEVER = INGEST_ONLY | {"httpx", "quittance.converge", "quittance.registration", "quittance.space_invoices"}
+"""What it takes to issue documents: the journal is only told of them."""
 FETCHING_NEVER = (INGEST_NEVER | {"fastjsonschema"}) - {"httpx", "quittance.fetching", "quittance.provider_api"}
 """What it takes to document a payment: who fetches objects only reads them."""
+
+OF_FUNCTION = {
+    "event_received": NEVER | INGEST_NEVER,
+    "evidence_anchored": NEVER | EVIDENCE_NEVER,
+    "evidence_recorded": NEVER | EVIDENCE_NEVER,
+    "ingest": NEVER | INGEST_NEVER,
+    "object_fetched": NEVER | FETCHING_NEVER,
+    # Answers are documented and checked by types.
+    "operations": (NEVER | INGEST_ONLY) - {"aws_lambda_powertools.event_handler", "asyncio"},
+    # Its workbook.
+    "reconcile": (NEVER | INGEST_ONLY) - {"sqlite3"},
+}
+"""What a function may not load before its first event. All others are workers."""
 
 ENVIRONMENT = {
     "APP": "quittance",
@@ -216,6 +245,10 @@ ENVIRONMENT = {
     "SPACE_INVOICES_BASE_URL": "http://space-invoices.invalid",
     "SPACE_INVOICES_API_KEY_PARAMETER": "/quittance/test/space-invoices/api-key",
     "CONNECTIONS_PATH": "/quittance/test/connections",
+    "JOURNAL_TABLE_NAME": "quittance-test-journal",
+    "EVIDENCE_KEYS_PARAMETER": "/quittance/test/evidence/keys",
+    "ANCHORS_BUCKET": "quittance-test-anchors",
+    "REPORTS_BUCKET": "quittance-test-reports",
     "QUEUE_URLS": "{}",
     "POWERTOOLS_SERVICE_NAME": "quittance-test",
     "POWERTOOLS_METRICS_NAMESPACE": "Quittance",
@@ -235,6 +268,5 @@ def test_a_function_loads_only_what_it_needs(function: str) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     loaded = set(json.loads(answer.stdout))
-    others = {"ingest": INGEST_NEVER, "event_received": INGEST_NEVER, "object_fetched": FETCHING_NEVER}
-    forbidden = NEVER | others.get(function, WORKERS_NEVER)
+    forbidden = OF_FUNCTION.get(function, NEVER | WORKERS_NEVER)
     assert sorted(loaded & forbidden) == []

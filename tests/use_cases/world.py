@@ -73,6 +73,13 @@ class World:
             f"evt_{customer_id}",
         )
 
+    def update(self, at: str, customer_id: str = "bc_1", **said: Any) -> None:
+        """The platform tells at an RFC 3339 instant what has changed of a customer."""
+        changed: dict[str, Any] = {"provider": "platform", "account": customer_id, "key": customer_id, "occurred_at": at}
+        registration = {"name": "Acme", "country": "DE"} | said
+        updated = Fact(type=FactType.BUSINESS_CUSTOMER_UPDATED, registration=registration, **changed)
+        self.registrar.take(updated, f"evt_{customer_id}_{at}")
+
     def take(self, *facts: Fact) -> None:
         for fact in facts:
             self.converger().take(fact, f"evt_{fact.identity}")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from quittance.ledger import case_names
+from quittance.ledger import CASE_PREFIX, case_names
 from tools.commands.options import Stack
-from tools.ledger_view import CASE_PREFIX, LedgerView
+from tools.ledger_view import LedgerView
 from tools.target import TargetError, chosen
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from quittance.explanation import amount, in_print, total_in_print
 from quittance.registration import read_customer
 from tools.commands.options import AsJson, Stack
-from tools.explain import amount, in_print, total_in_print
 from tools.policies import Figures, change_of, figures, proposed_policy
 from tools.target import TargetError, chosen
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from quittance.explanation import in_print
 from quittance.providers import provider_names
 from tools.commands.options import AsJson, Connection
-from tools.explain import in_print
 from tools.translate import translated
 
 

@@ -19,6 +19,7 @@ from ministack.core import iam_actions
 
 _API = f"/_aws/execute-api/{os.environ.pop('QUITTANCE_API')}"
 _OWN_PATHS = ("/health", "/webhooks/", "/operations/")
+_SIGNED_PATHS = ("/operations/",)
 _emulator = ministack.app
 _action_of = iam_actions.extract_iam_action
 _resource_of = iam_actions.extract_resource_arn
@@ -26,7 +27,9 @@ _resource_of = iam_actions.extract_resource_arn
 
 async def _app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's callables, handed on as they are
     if scope["type"] == "http" and scope["path"].startswith(_OWN_PATHS):
-        scope = {**scope, "path": _API + scope["path"], "raw_path": _API.encode() + scope["raw_path"]}
+        # A signature covers the path that its sender knows, which is the raw one to the emulator.
+        raw_path = scope["raw_path"] if scope["path"].startswith(_SIGNED_PATHS) else _API.encode() + scope["raw_path"]
+        scope = {**scope, "path": _API + scope["path"], "raw_path": raw_path}
     await _emulator(scope, receive, send)
 
 

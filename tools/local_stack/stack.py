@@ -55,21 +55,24 @@ class LocalStack:
     stack_name = f"{_APP}-{_STAGE}"
     """In CloudFormation."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every setting is named where a stack is made
         self,
         *,
         space_invoices_url: str,
         space_invoices_api_key: str,
+        requests_per_minute: int = 0,
         port: int = 3000,
         host: str | None = None,
         progress: Progress = lambda _: None,
     ) -> None:
-        """`host` is where it listens: QUITTANCE_HOST unless given, else this machine alone.
+        """`requests_per_minute` is what the invoicing API allows, 0 what its documentation says.
 
-        A container reaches it at the address of the containers' bridge only.
+        `host` is where it listens: QUITTANCE_HOST unless given, else this machine alone. A container reaches it at the address of
+        the containers' bridge only.
         """
         self.space_invoices_url = space_invoices_url.rstrip("/")
         self._api_key = space_invoices_api_key
+        self._requests_per_minute = requests_per_minute
         self._host = host or os.environ.get("QUITTANCE_HOST") or "127.0.0.1"
         self._port = port
         self._progress = progress
@@ -191,7 +194,7 @@ class LocalStack:
 
     def _deploy(self, apis: ProviderApis) -> None:
         parameters = {"App": _APP, "Stage": _STAGE, "SpaceInvoicesBaseUrl": self.space_invoices_url}
-        parameters["CertificatesStandInUrl"] = apis.base_url("paypal")
+        parameters |= {"CertificatesStandInUrl": apis.base_url("paypal"), "RequestsPerMinute": str(self._requests_per_minute)}
         # Nothing of the person's own AWS configuration may reach the commands.
         environment = {
             **CREDENTIALS,
@@ -208,6 +211,7 @@ class LocalStack:
             self._put_secret(f"connections/{provider}/default/api-key", apis.api_key)
             self._put_secret(f"connections/{provider}/default/settings", json.dumps({"api_base_url": apis.base_url(provider)}))
         self._put_secret("space-invoices/api-key", self._api_key)
+        self._put_secret("evidence/keys", f"{self.stack_name} {secrets.token_hex(32)}")
 
     def _put_secret(self, name: str, value: str) -> None:
         self.client("ssm").put_parameter(
