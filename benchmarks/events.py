@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Measured
 from quittance.documents import DocumentKind, DocumentState
+from quittance.facts import FactType
 from quittance.ledger import DocumentEntry
 from quittance.storage import Put, Write
 from tests.unit.stories import dispute, fact, refund, succeeded
@@ -110,6 +111,8 @@ class Cost:
     """Items put or deleted, and conditions checked on others."""
     write_units: int = 0
     """Of the table, as DynamoDB charges them: one for each KB begun, twice that in a transaction."""
+    written_bytes: int = 0
+    """Of the items that were put, as DynamoDB counts them."""
     index_write_units: int = 0
     """For what `find` finds. Replacing an entry under another reference costs one more, which is left out."""
 
@@ -149,7 +152,9 @@ class _Meter:
         self._now.commits += 1
         self._now.writes += len(writes)
         for write in writes:
-            units = ceil(item_bytes(write.item) / _KB) if isinstance(write, Put) else 1
+            size = item_bytes(write.item) if isinstance(write, Put) else 0
+            units = max(1, ceil(size / _KB))
+            self._now.written_bytes += size
             self._now.write_units += units * (2 if len(writes) > 1 else 1)
             if isinstance(write, Put) and "reference" in write.item:
                 self._now.index_write_units += units
@@ -177,7 +182,7 @@ def _reported(reported: Fact) -> tuple[Fact, str]:
     return reported, f"evt_{reported.identity}"
 
 
-def measure() -> tuple[list[Figure], dict[str, Cost]]:
+def measure(*, quick: bool, known: object) -> Measured:  # noqa: ARG001 - counts take no time
     """The figures, and what one event of each kind costs. Every event arrives a second time, because in life many do."""
     meter = _Meter()
     for life, reported in _hundred_payments():
@@ -188,7 +193,10 @@ def measure() -> tuple[list[Figure], dict[str, Cost]]:
         for reported in _failed_late(n):
             meter.take(f"{reported.type} ({_name(_failed_late)})", reported)
     meter.require_documents_exist()
-    return _figures(steady, meter.costs[_AGAIN]), dict(meter.costs)
+    per_event = {kind: {"events": cost.events} | cost.each() for kind, cost in meter.costs.items()}
+    figures = _figures(steady, meter.costs[_AGAIN])
+    figures += [_calls_of_payment(meter.costs[f"{FactType.PAYMENT_SUCCEEDED} ({_name(_paid)})"])]
+    return Measured(figures, {"per_event": per_event}, [as_table(meter.costs)])
 
 
 _AGAIN = "any event, again"
@@ -221,8 +229,14 @@ def _figures(steady: Cost, again: Cost) -> list[Figure]:
         Figure("table reads per repeated event", again.reads / again.events),
         Figure("table calls per event reported once", (calls - again.reads - again.commits) / first_reports),
         Figure("table write units per issued document", steady.write_units / steady.documents),
+        Figure("table bytes written per issued document", steady.written_bytes / steady.documents),
         Figure("index write units per issued document", steady.index_write_units / steady.documents),
     ]
+
+
+def _calls_of_payment(paid: Cost) -> Figure:
+    """What is known is read, the intent is stored before the request, its outcome after it: none of these can be left out."""
+    return Figure("table calls for a payment that is paid", (paid.reads + paid.commits) / paid.events, 3.0)
 
 
 def item_bytes(value: object) -> int:

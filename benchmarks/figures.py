@@ -19,32 +19,59 @@ class Figure:
     name: str
     value: float
     at_most: float | None = None
-    """The target; None for what is only reported."""
+    """The target; without it and `at_least` the figure is only reported."""
     spread: tuple[float, float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    at_least: float | None = None
 
     @property
     def is_missed(self) -> bool:
-        return self.at_most is not None and self.value > self.at_most
+        too_large = self.at_most is not None and self.value > self.at_most
+        return too_large or (self.at_least is not None and self.value < self.at_least)
+
+    @property
+    def target(self) -> str:
+        """As it stands in a table; empty for what is only reported."""
+        bounds = (("≤", self.at_most), ("≥", self.at_least))
+        return " ".join(f"{sign} {bound:,g}" for sign, bound in bounds if bound is not None)
 
     def to_json(self) -> dict[str, Any]:
         spread = dict(zip(("min", "median", "max"), self.spread, strict=True)) if self.spread else None
-        target = {"at_most": self.at_most, "met": not self.is_missed} if self.at_most is not None else None
+        bounds = {"at_most": self.at_most, "at_least": self.at_least}
+        known = {name: bound for name, bound in bounds.items() if bound is not None}
         return {
             "name": self.name,
             "value": round(self.value, 4),
-            "target": target,
+            "target": known | {"met": not self.is_missed} if known else None,
             "spread": spread,
             "details": dict(self.details),
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one part of the benchmarks found out."""
+
+    figures: Sequence[Figure]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What charts, pages and other parts want to know besides: any JSON."""
+    tables: Sequence[Table] = ()
+
+
+class Unavailable(Exception):
+    """This machine lacks what a part needs. The message says what."""
+
+
 def ratio(name: str, ours: Sequence[float], theirs: Sequence[float], at_most: float | None = None, **details: object) -> Figure:
     """The medians of two series, taken in turns, one over the other. The spread is that of the pairs."""
-    pairs = sorted(one / other for one, other in zip(ours, theirs, strict=True))
-    spread = tuple(round(value, 4) for value in (pairs[0], median(pairs), pairs[-1]))
+    pairs = [one / other for one, other in zip(ours, theirs, strict=True)]
     medians = {"ours_median": round(median(ours), 3), "theirs_median": round(median(theirs), 3), "runs": len(pairs)}
-    return Figure(name, median(ours) / median(theirs), at_most, (spread[0], spread[1], spread[2]), medians | details)
+    return Figure(name, median(ours) / median(theirs), at_most, spread_of(pairs), medians | details)
+
+
+def spread_of(samples: Sequence[float]) -> tuple[float, float, float]:
+    """The smallest, the median and the largest."""
+    return round(min(samples), 4), round(median(samples), 4), round(max(samples), 4)
 
 
 def as_table(figures: Iterable[Figure]) -> Table:
@@ -53,8 +80,12 @@ def as_table(figures: Iterable[Figure]) -> Table:
         table.add_column(column, justify="right")
     table.add_column("")
     for figure in figures:
-        verdict = "" if figure.at_most is None else "[red]missed" if figure.is_missed else "[green]met"
-        target = "" if figure.at_most is None else f"≤ {figure.at_most:g}"
-        spread = " / ".join(f"{value:.2f}" for value in figure.spread) if figure.spread else ""
-        table.add_row(figure.name, f"{figure.value:.2f}", target, spread, verdict)
+        verdict = "" if not figure.target else "[red]missed" if figure.is_missed else "[green]met"
+        spread = " / ".join(map(shown, figure.spread)) if figure.spread else ""
+        table.add_row(figure.name, shown(figure.value), figure.target, spread, verdict)
     return table
+
+
+def shown(value: float) -> str:
+    """With as many digits as mean something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"  # noqa: PLR2004 - three digits

@@ -1,7 +1,7 @@
 """What a warm worker adds: the real handler, over a bare one that makes the same AWS and HTTP calls and nothing else.
 
 Both call through the real SDK and the real HTTP client; only the sockets below them are replaced, by answers made up in memory.
-Run as `python -m benchmarks.warm_worker RESULT` with its standard output thrown away, because that is where a worker logs.
+Run as `python -m benchmarks.warm_worker RESULT ROUNDS` with its standard output thrown away, because that is where a worker logs.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import cProfile
 import io
 import json
+import os
 import pstats
+import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 from heapq import nlargest
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from unittest.mock import patch
@@ -26,6 +30,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from benchmarks.cold_start import ENVIRONMENT
+from benchmarks.figures import Measured, ratio
 from quittance.facts import Fact, FactType, Payer
 from quittance.ledger import Ledger
 from quittance.money import Money
@@ -41,12 +46,15 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from botocore.awsrequest import AWSPreparedRequest
+    from botocore.config import Config
 
-ROUNDS = 31
+TARGET = 1.3
+ROUNDS, QUICK_ROUNDS = 31, 2
 """Many short rounds rather than a few long ones: then a busy neighbour disturbs both handlers alike."""
 EVENTS = 40
 """New payments in a round."""
 _HOT_SPOTS = 14
+_TIMEOUT_S = 900
 _Place: TypeAlias = tuple[str, int, str]
 _CONTEXT = cast("LambdaContext", SimpleNamespace(get_remaining_time_in_millis=lambda: 20_000, aws_request_id="request"))
 
@@ -63,7 +71,7 @@ class Services:
 
     def forget(self) -> None:
         self._partitions: dict[str, dict[str, Any]] = defaultdict(dict)
-        self.invoices = 0
+        self.invoices = self.bytes = 0
 
     def answer_aws(self, request: AWSPreparedRequest, **_event: object) -> AWSResponse:
         """In place of sending `request`: DynamoDB and SSM both speak JSON under the operation's own parameter names."""
@@ -72,6 +80,7 @@ class Services:
         if self.calls is not None:
             self.calls.append((operation, parameters))
         answer = json.dumps(getattr(self, f"_{operation}")(parameters)).encode()
+        self.bytes += len(cast("bytes", request.body)) + len(answer)
         return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(answer))
 
     def answer_http(self, request: httpx.Request) -> httpx.Response:
@@ -84,7 +93,9 @@ class Services:
             "number": f"2026-{self.invoices:05}",
             "total_paid": asked["expected_total_with_tax"],
         }
-        return httpx.Response(201, json=asked | names | {"total_with_tax": asked["expected_total_with_tax"]})
+        answer = asked | names | {"total_with_tax": asked["expected_total_with_tax"]}
+        self.bytes += len(request.content)
+        return httpx.Response(201, json=answer)
 
     def _Query(self, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - AWS's names, here and below
         items = list(self._partitions[parameters["ExpressionAttributeValues"][":pk"]["S"]].values())
@@ -106,7 +117,7 @@ class Services:
         return {}
 
     def _GetParameter(self, _parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"Parameter": {"Value": "sk_live_benchmark"}}
+        return {"Parameter": {"Value": "sk_sandbox_benchmark"}}
 
 
 class _Raw(io.BytesIO):
@@ -118,11 +129,11 @@ def _text(header: str | bytes) -> str:
     return header.decode() if isinstance(header, bytes) else header
 
 
-def real_handler(services: Services) -> Callable[[Record], None]:
-    """`payment_succeeded` as its function makes it, one record per call as on a quiet queue."""
+def real_handler(services: Services, *types: FactType) -> Callable[[Record], None]:
+    """`payment_succeeded` as its function makes it, one record per call as on a quiet queue; or a worker of other types."""
     transport = httpx.MockTransport(services.answer_http)
     with patch.object(composition, "SpaceInvoices", partial(SpaceInvoices, transport=transport)):
-        handler = fact_worker(FactType.PAYMENT_SUCCEEDED)
+        handler = fact_worker(*types or (FactType.PAYMENT_SUCCEEDED,))
 
     def handle(record: Record) -> None:
         if handler({"Records": [record]}, _CONTEXT)["batchItemFailures"]:
@@ -131,9 +142,11 @@ def real_handler(services: Services) -> Callable[[Record], None]:
     return handle
 
 
-def bare_handler(services: Services, calls: dict[str, list[tuple[str, Any]]]) -> Callable[[Record], None]:
-    """Makes for each record the calls that the real one made for it, ready-made."""
-    table = boto3.client("dynamodb", config=CLIENT_CONFIG)
+def bare_handler(
+    services: Services, calls: dict[str, list[tuple[str, Any]]], config: Config | None = None
+) -> Callable[[Record], None]:
+    """Makes for each record the calls that the real one made for it, ready-made; without a `config` with the SDK as it comes."""
+    table = boto3.client("dynamodb", config=config)
     http = httpx.Client(
         base_url=ENVIRONMENT["SPACE_INVOICES_BASE_URL"], transport=httpx.MockTransport(services.answer_http), trust_env=False
     )
@@ -155,6 +168,12 @@ def _ready(call: tuple[str, Any], of_operation: dict[str, Any], http: httpx.Clie
         own = {name: value for name, value in asked.headers.items() if name not in {"host", "content-length", "connection"}}
         return partial(http.request, asked.method, asked.url.path, headers=own, content=asked.content)
     return partial(of_operation[operation], **asked)
+
+
+def answered_by(services: Services) -> None:
+    """Clients that are made from here on get their answers from these services."""
+    boto3.DEFAULT_SESSION = session = boto3.Session()
+    session.events.register("before-send", cast("Callable[..., None]", services.answer_aws))
 
 
 def register(services: Services) -> None:
@@ -180,39 +199,80 @@ def record(n: int) -> Record:
         method="card",
         order_id=f"ord_{n}",
         description=f"Order {n}",
-        payer=Payer(name="Ada Ltd", email="ap@example.com", country="DE", tax_number="DE123456789"),
+        payer=Payer(name="Ada Ltd", email="ap@example.com", country="DE", tax_number=_vat_number(n)),
     )
+    return message_of(fact)
+
+
+def message_of(fact: Fact) -> Record:
+    """A message as SQS hands it over that brings this fact for the first time."""
+    name = fact.identity
     body = {
         "fact": fact.to_json(),
-        "event_id": f"evt_{n}",
+        "event_id": f"evt_{name}",
         "event_type": "charge.succeeded",
         "received_at": "2026-11-20T10:00:01Z",
     }
     return {
-        "messageId": f"message-{n}",
-        "receiptHandle": f"receipt-{n}",
+        "messageId": f"message-{name}",
+        "receiptHandle": f"receipt-{name}",
         "body": json.dumps(body),
-        "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": f"group-{n}"},
+        "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": f"group-{name}"},
         "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:payment_succeeded.fifo",
     }
 
 
-def measure() -> dict[str, Any]:
+def _vat_number(n: int) -> str:
+    """One of the German form with its check digit by ISO 7064, another for each payment, as in life."""
+    digits, product = f"{10_000_000 + n:08}", 10
+    for digit in digits:
+        product = 2 * ((int(digit) + product) % 10 or 10) % 11
+    return f"DE{digits}{(11 - product) % 10}"
+
+
+def measure(*, quick: bool, known: object) -> Measured:  # noqa: ARG001 - every part is asked alike
+    """In a process of its own, whose output is the worker's log and nobody's interest."""
+    measured = in_a_process("benchmarks.warm_worker", QUICK_ROUNDS if quick else ROUNDS)
+    real = measured["real_ms"]
+    calls = {name: measured[name] for name in ("calls_per_event", "by_call")}
+    name = "warm worker, CPU ms per event ÷ a bare handler with the same calls"
+    figures = [
+        ratio(name, real, measured["bare_ms"], TARGET, **calls, hot_spots=measured["hot_spots"]),
+        ratio("the same ÷ a bare handler whose SDK is set up like ours", real, measured["lean_ms"]),
+    ]
+    return Measured(figures, calls | {"cpu_ms": median(real)})
+
+
+def in_a_process(module: str, *numbers: int) -> dict[str, Any]:
+    """What a module of this package writes into the file that it is given, in the environment of a function."""
+    environment = {**os.environ, **ENVIRONMENT}
+    environment.pop("AWS_ENDPOINT_URL", None)
+    with TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        command = [sys.executable, "-m", module, str(result), *map(str, numbers)]
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=_TIMEOUT_S)  # noqa: S603 - our own program
+        measured: dict[str, Any] = json.loads(result.read_text())
+    return measured
+
+
+def compare(number: int) -> dict[str, Any]:
+    """So many rounds of the real handler and the bare one in turns."""
     services = Services()
-    boto3.DEFAULT_SESSION = session = boto3.Session()
-    session.events.register("before-send", cast("Callable[..., None]", services.answer_aws))
+    answered_by(services)
     records = [record(n) for n in range(EVENTS)]
     real = real_handler(services)
     register(services)
     real(record(-1))  # what a warm worker has behind it: the key, the customer, the HTTP client
     calls = _calls_of(real, services, records)
-    bare = bare_handler(services, calls)
+    bare, lean = bare_handler(services, calls), bare_handler(services, calls, CLIENT_CONFIG)
     bare(records[0])
-    rounds = [(_cpu_ms(real, services, records), _cpu_ms(bare, services, records)) for _ in range(ROUNDS)]
+    lean(records[0])
+    handlers = {"real_ms": real, "bare_ms": bare, "lean_ms": lean}
+    rounds = [{name: _cpu_ms(handle, services, records) for name, handle in handlers.items()} for _ in range(number)]
     return {
-        "real_ms": [ours for ours, _ in rounds],
-        "bare_ms": [theirs for _, theirs in rounds],
+        **{name: [measured[name] for measured in rounds] for name in handlers},
         "calls_per_event": sum(map(len, calls.values())) / EVENTS,
+        "by_call": {name: n / EVENTS for name, n in Counter(name for made in calls.values() for name, _ in made).items()},
         "hot_spots": _hot_spots(real, bare, services),
     }
 
@@ -273,4 +333,4 @@ def _module(path: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(json.dumps(measure()))
+    Path(sys.argv[1]).write_text(json.dumps(compare(int(sys.argv[2]))))
