@@ -99,7 +99,7 @@ class Stack:
         for collection, kind in (("invoices", "invoice"), ("credit-notes", "credit note")):
             for document in self.target.space_invoices.pages(collection, entity_id=entity):
                 metadata = document["metadata"]
-                if (metadata["payment_id"], metadata["business_customer"]) == (payment_id, customer):
+                if (metadata.get("payment_id"), metadata.get("business_customer")) == (payment_id, customer):
                     found[f"{kind} {document['total_with_tax']:.2f}"] += 1
         return found
 
