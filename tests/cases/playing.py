@@ -24,6 +24,7 @@ from quittance.plan import Case, Plan, plan
 from quittance.policy import DEFAULT_POLICY, Rate
 from quittance.providers import platform
 from quittance.registration import CustomerDirectory
+from quittance.settlements import settlements
 from quittance.tax import line_total
 from tests.cases.reading import Line, Paper, Story
 from tests.unit.stories import issue
@@ -97,22 +98,6 @@ def _facts(story: Story) -> Iterator[Fact | str]:
             yield from settlements(fact_of(kind, at, data, number))
         else:
             yield fact_of(kind, at, data, number)
-
-
-def settlements(payout: Fact) -> Iterator[Fact]:
-    """What a payout says of each payment in it, as the function of payouts queues it."""
-    for line in payout.payout_lines:
-        yield Fact(
-            type=FactType.PAYMENT_SETTLED,
-            provider=payout.provider,
-            account=payout.account,
-            key=line.payment_id,
-            occurrence=payout.key,
-            payment_id=line.payment_id,
-            occurred_at=payout.occurred_at,
-            amount=Money(line.net, payout.amount.currency) if payout.amount else None,
-            fee=Money(line.fee, payout.amount.currency) if payout.amount else None,
-        )
 
 
 # --- the plan alone ------------------------------------------------------------------------------------------------------

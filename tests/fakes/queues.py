@@ -34,6 +34,21 @@ class Held:
         return f"{self.id}:{self.receives}"
 
 
+def as_record(message: Held) -> dict[str, Any]:
+    """The message as Lambda hands it to a worker."""
+    return {
+        "messageId": message.id,
+        "receiptHandle": message.receipt,
+        "body": message.body,
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:payment_succeeded.fifo",
+        "attributes": {
+            "ApproximateReceiveCount": str(message.receives),
+            "ApproximateFirstReceiveTimestamp": str(int(message.first_received_at * 1000)),
+            "MessageGroupId": message.group,
+        },
+    }
+
+
 class VirtualQueues:
     """The SQS client, and the queues behind it, by address. A queue exists as soon as something is sent to it."""
 

@@ -17,7 +17,7 @@ from quittance.runtime.queues import fact_message
 from quittance.runtime.retry_schedule import delay_s
 from quittance.runtime.worker import Message, worker_handler
 from quittance.space_invoices import SpaceInvoices
-from tests.fakes.queues import VISIBILITY_S, Held
+from tests.fakes.queues import VISIBILITY_S, Held, as_record
 from tests.fakes.shared_count import MemorySharedCount
 from tests.use_cases.world import NOON, World
 from tools.sandbox.transport import mounted
@@ -147,20 +147,7 @@ class Backlog(World):
         return self._drained(began)
 
     def _call(self, function: Any, messages: list[Held]) -> None:
-        records = [
-            {
-                "messageId": message.id,
-                "receiptHandle": message.receipt,
-                "body": message.body,
-                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:payment_succeeded.fifo",
-                "attributes": {
-                    "ApproximateReceiveCount": str(message.receives),
-                    "ApproximateFirstReceiveTimestamp": str(int(message.first_received_at * 1000)),
-                    "MessageGroupId": message.group,
-                },
-            }
-            for message in messages
-        ]
+        records = [as_record(message) for message in messages]
         failed = {one["itemIdentifier"] for one in function({"Records": records}, _Context())["batchItemFailures"]}
         for message in messages:
             if message.id not in failed:

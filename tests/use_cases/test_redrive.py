@@ -18,7 +18,7 @@ from quittance.runtime.letters import Kind, LetterReader, pairs_of
 from quittance.runtime.queues import fact_message, revisit_message
 from quittance.runtime.redrive import HELD_S, MARGIN_S, DeadLetters, Pace, Wanted
 from quittance.runtime.worker import Message, worker_handler
-from tests.fakes.queues import VirtualQueues
+from tests.fakes.queues import VirtualQueues, as_record
 from tests.fakes.shared_count import MemorySharedCount
 from tests.use_cases.world import World
 
@@ -86,20 +86,7 @@ class Redriving(World):
         messages = self.sqs.received(PAYMENTS, BATCH)
         if not messages:
             return
-        records = [
-            {
-                "messageId": message.id,
-                "receiptHandle": message.receipt,
-                "body": message.body,
-                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:payment_succeeded.fifo",
-                "attributes": {
-                    "ApproximateReceiveCount": str(message.receives),
-                    "ApproximateFirstReceiveTimestamp": str(round(message.first_received_at * 1000)),
-                    "MessageGroupId": message.group,
-                },
-            }
-            for message in messages
-        ]
+        records = [as_record(message) for message in messages]
         failed = {one["itemIdentifier"] for one in self.work({"Records": records}, Context())["batchItemFailures"]}  # type: ignore[arg-type]
         done = [{"ReceiptHandle": message.receipt} for message in messages if message.id not in failed]
         self.sqs.delete_message_batch(QueueUrl=PAYMENTS, Entries=done)
