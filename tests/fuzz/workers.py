@@ -21,6 +21,7 @@ from quittance.registration import Registrar, read_customer
 from quittance.runtime import composition
 from quittance.runtime.queues import fact_message
 from quittance.runtime.worker import Message
+from quittance.settlements import settlements
 from tests.fakes.memory_table import MemoryTable
 from tests.fuzz.ingress import FUNCTIONS, NOW_S
 
@@ -53,6 +54,9 @@ class _Table(MemoryTable):
 class _Api:
     """Issues whatever it is asked for."""
 
+    def exchanged(self) -> list[Any]:
+        return []
+
     def create(self, _path: str, body: bytes, **_: Any) -> dict[str, Any]:
         asked: dict[str, Any] = json.loads(body)
         return asked | {"id": "doc_1", "number": "1", "total_with_tax": asked.get("expected_total_with_tax")}
@@ -80,13 +84,8 @@ class Workers:
     def __init__(self) -> None:
         self._table = _Table()
         forward = SimpleNamespace(commit=lambda writes: self._table.commit(writes))  # noqa: PLW0108 - the table of the moment
-        nothing = SimpleNamespace(take=None, send=None)
-        with (
-            patch.object(composition, "table", lambda: forward),
-            patch.object(composition, "converger", lambda: nothing),
-            patch.object(composition, "queues", lambda: nothing),
-        ):
-            self._ignored, self._payout = _loaded("event_ignored"), _loaded("payout_settled")
+        with patch.object(composition, "table", lambda: forward):
+            self._ignored = _loaded("event_ignored")
         self._customers = [self._register(_registration(profile), "evt_fuzz") for profile in _CUSTOMERS]
 
     def take(self, rng: Random, message: dict[str, Any], fact: Fact | None) -> None:
@@ -100,7 +99,7 @@ class Workers:
             self._converge(_SALE, event_id, self._register(fact, event_id))
         else:
             self._converge(fact, event_id, rng.choice(self._customers))
-            for settled in self._payout._settlements(fact) if fact.payout_lines else ():
+            for settled in settlements(fact):
                 fact_message(settled, event_id, message["event_type"], _DAY)
 
     def _converge(self, fact: Fact, event_id: str, customer: BusinessCustomer) -> None:
