@@ -431,8 +431,12 @@ _STRIPE_STORIES = (
         (_invoice(8000, "JPY"), _credit_note(3000, "JPY")),
     ),
     Story(
-        "Stripe: account that nobody has registered yet",
-        ((_stripe("payment_intent.succeeded.connect"),), (_platform("business_customer.created.connect"),)),
+        "Stripe: registered late, its fee booked later",
+        (
+            (_stripe("payment_intent.succeeded.connect"),),
+            (_platform("business_customer.created.connect"),),
+            (_stripe("charge.updated.fee-booked"),),
+        ),
         (_invoice(6500),),
         waits_first=(AWAITS_REGISTRATION,),
     ),
