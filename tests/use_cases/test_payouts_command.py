@@ -83,7 +83,7 @@ def test_payouts_are_listed_with_what_is_left_of_each(view: View) -> None:
     assert "(failed)" in lines[1]
     assert lines[2].split()[-8:] == ["90.90", "EUR", "100.00", "-2.10", "-7.00", "0.00", "0.00", "0.00"]
     assert lines[3].split()[-1] == "5.00"
-    assert lines[-1] == "3 payouts, 1 not explained to the last line"
+    assert lines[-1] == "payouts: 3, not explained to the last line: 1"
     assert view.searched == []
 
 

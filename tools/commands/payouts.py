@@ -117,7 +117,7 @@ def _print_list(tie_outs: list[TieOut]) -> None:
         table.add_row(one.occurred_at[:10], name, where, in_print(one.amount), *parts, _plain(one, one.residual))
     _print(table)
     left = [one for one in tie_outs if one.residual or one.unexplained]
-    typer.echo(f"{len(tie_outs)} payouts, {len(left)} not explained to the last line")
+    typer.echo(f"payouts: {len(tie_outs)}, not explained to the last line: {len(left)}")
 
 
 def _print_lines(one: TieOut) -> None:
