@@ -460,6 +460,7 @@ def test_workers_that_may_not_touch_their_queues(stack: Stack, roles: Roles, new
     assert dead_letters(stack.target) == {}
 
 
+@pytest.mark.usefixtures("customers")
 @pytest.mark.parametrize(
     ("function", "statement"), [(name, one) for name, (_, statements) in OF_THE_INVOKED.items() for one in statements]
 )
@@ -475,9 +476,9 @@ def test_what_is_invoked_without(stack: Stack, roles: Roles, new_id: Callable[[s
 
 def _make_by_hand(stack: Stack, name: str) -> None:
     """A document that says it is ours, and that no payment explains, so that every reconciliation finds something new."""
-    entity, day = stack.target.ledger.entities()[CUSTOMER], datetime.now(UTC).strftime("%Y-%m-%d")
+    entity, day = stack.target.ledger.entities()[SETTLING], datetime.now(UTC).strftime("%Y-%m-%d")
     document = {"date": day, "customer": {"name": name}, "items": [{"name": name, "price": 1, "quantity": 1, "taxes": []}]}
-    ours = {"business_customer": CUSTOMER, "provider": "platform", "payment_id": name, "document_key": f"invoice:payment:{name}"}
+    ours = {"business_customer": SETTLING, "provider": "platform", "payment_id": name, "document_key": f"invoice:payment:{name}"}
     document |= {"metadata": ours}
     stack.target.space_invoices.create("/invoices", json.dumps(document).encode(), entity_id=entity, idempotency_key=name)
 

@@ -83,14 +83,16 @@ def test_the_command_line_sends_explains_renders_and_reconciles(
     by_event = json.loads(quittance("explain", event, "--json"))
     [document] = by_payment["documents"]
     by_document = json.loads(quittance("explain", document["id"], "--json"))
-    by_number = json.loads(quittance("explain", document["number"], "--json"))
-    assert by_payment == by_account == by_event == by_document == by_number
+    assert by_payment == by_account == by_event == by_document
+    # Every entity numbers its own documents.
+    assert by_payment in map(json.loads, quittance("explain", document["number"], "--json").splitlines())
     assert document["reason"] == "payment succeeded: invoice"
     assert document["amount"] == {"value": 9900, "currency": "EUR"}
     quittance("pdf", document["id"], "-o", str(tmp_path / "invoice.pdf"))
     assert (tmp_path / "invoice.pdf").read_bytes().startswith(b"%PDF")
     stack.wait_until_done()
-    assert "agrees" in quittance("reconcile")
+    # Others make documents by hand.
+    assert "agrees" in quittance("reconcile", "--business-customer", CUSTOMER)
 
 
 def test_logs_follow_an_event_and_hold_no_secret_and_no_personal_data(stack: Stack, new_id: Callable[[str], str]) -> None:
