@@ -29,7 +29,7 @@ PROVIDER_MS = 15
 _PROBE = Path(__file__).with_name("probe.py")
 _LOCK = sam.ROOT / "requirements" / "dev.txt"
 _BASELINE_LIBRARIES = ("boto3", "httpx", "pydantic")
-_PLAIN = sam.ROOT / "build" / "bench" / "plain"
+PLAIN = sam.ROOT / "build" / "bench" / "plain"
 _LAYER, _CRYPTOGRAPHY = "QuittanceLayer/python", "CryptographyLayer/python"
 _INGEST, _WORKER = "IngestFunction", "PaymentSucceededFunction"
 """The one that senders wait for, and one of those that documents wait for."""
@@ -72,13 +72,13 @@ def measure(*, quick: bool, known: object) -> Measured:  # noqa: ARG001 - every 
     """Processor time decides, because other work on the machine blurs the clock on the wall, which is shown beside it."""
     runs = QUICK_RUNS if quick else RUNS
     with built_copy() as built:
-        _build_plainly()
-        before = _files(built), _files(_PLAIN)
+        plain_libraries()
+        before = _files(built), _files(PLAIN)
         probes = _probes(built)
         series = _in_turns({name: code for pair in probes.values() for name, code in pair.items()}, runs)
         figures = [figure for function, pair in probes.items() for figure in _ratios(function, [series[name] for name in pair])]
         figures += [*_sizes(built), *_providers(built, runs)]
-        if (_files(built), _files(_PLAIN)) != before:
+        if (_files(built), _files(PLAIN)) != before:
             raise AssertionError("an import wrote into what it was imported from")
     rows = [_row(function, [series[name] for name in pair]) for function, pair in probes.items()]
     return Measured(figures, {"functions": rows})
@@ -109,13 +109,13 @@ class built_copy(TemporaryDirectory[str]):  # noqa: N801 - used as a function
         return copy
 
 
-def _build_plainly() -> None:
+def plain_libraries() -> None:
     """The same versions of the same libraries, as an installer leaves them: no bytecode, nothing left out."""
-    stamp = _PLAIN.with_suffix(".requirements.txt")
+    stamp = PLAIN.with_suffix(".requirements.txt")
     wanted = f"# {sam.RUNTIME} {sam.ARCHITECTURE}\n{_LOCK.read_text()}"
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    shutil.rmtree(_PLAIN, ignore_errors=True)
+    shutil.rmtree(PLAIN, ignore_errors=True)
     uv = Path(sys.executable).with_name("uv")
     options: list[str | Path] = [
         "--quiet",
@@ -128,7 +128,7 @@ def _build_plainly() -> None:
         "--constraint",
         _LOCK,
     ]
-    command = [uv, "pip", "install", *options, "--target", _PLAIN, *_BASELINE_LIBRARIES]
+    command = [uv, "pip", "install", *options, "--target", PLAIN, *_BASELINE_LIBRARIES]
     subprocess.run(command, check=True)  # noqa: S603 - the locked installer, with constants
     stamp.write_text(wanted)
 
@@ -138,7 +138,7 @@ def _probes(built: Path) -> dict[str, dict[str, list[str]]]:
     pairs = {}
     for function in sorted(path.name for path in built.glob("*Function")):
         plain = _baseline(function, built)
-        pairs[function] = {function: [*folders_of(function, built), "", "import app"], plain: [str(_PLAIN), "", plain]}
+        pairs[function] = {function: [*folders_of(function, built), "", "import app"], plain: [str(PLAIN), "", plain]}
     return pairs
 
 
@@ -182,7 +182,7 @@ def _sizes(built: Path) -> list[Figure]:
     bytecode = sum(size for path, size in _files(layer).items() if path.suffix == ".pyc")
     functions = {path.name: _mb(path) for path in sorted(built.glob("*Function"))}
     return [
-        Figure("layer, MB unpacked", _mb(layer), details={"bytecode_mb": round(bytecode / 1e6, 2), "plain_mb": _mb(_PLAIN)}),
+        Figure("layer, MB unpacked", _mb(layer), details={"bytecode_mb": round(bytecode / 1e6, 2), "plain_mb": _mb(PLAIN)}),
         Figure("all functions, MB unpacked", round(sum(functions.values()), 4), details={"each_mb": functions}),
     ]
 

@@ -61,6 +61,10 @@ _CONTEXT = cast("LambdaContext", SimpleNamespace(get_remaining_time_in_millis=la
 Record: TypeAlias = dict[str, Any]
 
 
+class Refused(Exception):
+    """A service refuses: the error's type."""
+
+
 class Services:
     """DynamoDB and SSM below the SDK, and the invoicing API below the HTTP client: as little of each as the worker needs."""
 
@@ -79,9 +83,20 @@ class Services:
         parameters = json.loads(cast("bytes", request.body))
         if self.calls is not None:
             self.calls.append((operation, parameters))
-        answer = json.dumps(getattr(self, f"_{operation}")(parameters)).encode()
+        status, told = self.told(operation, parameters)
+        answer = json.dumps(told).encode()
         self.bytes += len(cast("bytes", request.body)) + len(answer)
-        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(answer))
+        return AWSResponse(request.url, status, HTTPHeaders(), _Raw(answer))
+
+    def told(self, operation: str, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and body of an answer."""
+        answer = getattr(self, f"_{operation}", None)
+        if answer is None:
+            return 400, {"__type": "UnknownOperationException"}
+        try:
+            return 200, answer(parameters)
+        except Refused as refused:
+            return 400, {"__type": str(refused)}
 
     def answer_http(self, request: httpx.Request) -> httpx.Response:
         if self.calls is not None:
@@ -98,7 +113,8 @@ class Services:
         return httpx.Response(201, json=answer)
 
     def _Query(self, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - AWS's names, here and below
-        items = list(self._partitions[parameters["ExpressionAttributeValues"][":pk"]["S"]].values())
+        pk = parameters["ExpressionAttributeValues"].get(":pk", {"S": ""})["S"]  # there is none where an index is asked
+        items = list(self._partitions[pk].values())
         return {"Items": items, "Count": len(items)}
 
     def _GetItem(self, parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: N802

@@ -14,6 +14,7 @@ from benchmarks import __main__ as bench
 from benchmarks.charts import Bar, Panel, svg
 from benchmarks.figures import Figure, Measured, Unavailable, ratio
 from benchmarks.history import FEW
+from benchmarks.peers import under_faults
 from benchmarks.warm_worker import in_a_process
 
 if TYPE_CHECKING:
@@ -92,6 +93,16 @@ def test_an_event_brings_about_as_much_traffic_after_a_long_history_as_after_a_s
     measured = in_a_process("benchmarks.history", 2, 3 * FEW)
     assert measured["many_bytes"] == measured["few_bytes"]
     assert measured["payments"] == 3 * FEW
+
+
+def test_faults_bring_no_duplicates_to_us_and_some_to_the_pattern_without_keys() -> None:
+    books = under_faults(60)
+    assert {name: book["duplicates"] > 0 for name, book in books.items()} == {
+        "Quittance": False,
+        "Powertools pattern": True,
+        "the same with API keys of idempotency": False,
+    }
+    assert all(book["faults"] and not book["missing"] for book in books.values())
 
 
 def test_a_ratio_is_one_of_medians_and_its_spread_one_of_pairs() -> None:
