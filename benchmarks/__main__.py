@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"
 CHARTS = ROOT / "docs" / "charts"
-PARTS = ("events", "cold_start", "functions", "warm_worker", "history", "backlog", "reconciliation", "peers", "cost")
+PARTS = (
+    "events",
+    "cold_start",
+    "functions",
+    "warm_worker",
+    "history",
+    "backlog",
+    "reconciliation",
+    "throughput",
+    "peers",
+    "cost",
+)
 """Modules of this package, in the order they are measured: each has `measure(*, quick, known)` for a `Measured`."""
 _WIDTH = 130
 

@@ -1,0 +1,1 @@
+"""A pipeline of the same shape as ours, without us."""
