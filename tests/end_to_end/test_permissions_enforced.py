@@ -29,7 +29,7 @@ from quittance.runtime.queues import Queues, delivery_messages, fact_message, fe
 from tests.end_to_end.conftest import CUSTOMER, ON_THE_STACK, PATIENCE_S, Consumers, Stack, pascal, payment_data, processes_of
 from tools.deliveries import signed_delivery
 from tools.samples import with_fresh_ids
-from tools.traffic import dead_letters
+from tools.traffic import dead_letters, on_the_way
 from tools.waiting import WaitedTooLongError, wait_for
 
 if TYPE_CHECKING:
@@ -411,9 +411,8 @@ def test_workers_without(stack: Stack, roles: Roles, probes: dict[str, Probe], s
         for probe in probes.values():
             probe.send()
         _wait_until_shown(stack, statement, needing, started, consumers)
-        _wait_until_handled(stack, set(probes) - needing, started)
+        _wait_until_handled(stack, set(probes) - needing)
     _assert_all_done(stack, probes)
-    _wait_until_handled(stack, set(probes), started)
     assert not _failed(stack, set(probes) - needing, started)
 
 
@@ -580,9 +579,9 @@ def _wait_until_shown(stack: Stack, statement: str, functions: set[str], started
         pytest.fail(f"{sorted(missing)} did not fail without {statement}")
 
 
-def _wait_until_handled(stack: Stack, functions: set[str], started: float) -> None:
-    for name in functions:
-        wait_for(f"{name} to be done", partial(_logged, stack, name, started, "message handled"), seconds=PATIENCE_S)
+def _wait_until_handled(stack: Stack, functions: set[str]) -> None:
+    """By their queues: the emulator loses a last line of a log now and then."""
+    wait_for(f"{sorted(functions)} to be done", lambda: functions.isdisjoint(on_the_way(stack.target)), seconds=PATIENCE_S)
 
 
 def _assert_all_done(stack: Stack, probes: dict[str, Probe]) -> None:
