@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from quittance.errors import Retry
+from quittance.runtime.allowance import SPAN_S
 from quittance.runtime.shared_count import PARTITION, DynamoSharedCount
 from tests.fakes.shared_count import MemorySharedCount
 
@@ -65,7 +66,7 @@ def test_no_turn_is_in_the_past(shared: SharedCount) -> None:
 
 
 def test_what_was_counted_is_forgotten_in_the_end(client: DynamoDBClient) -> None:
-    DynamoSharedCount("ledger").take(int(NOW // 5), 1, 10)
+    DynamoSharedCount("ledger").take(int(NOW // SPAN_S), 1, 10)
     [item] = client.scan(TableName="ledger")["Items"]
     assert item["pk"] == {"S": PARTITION}
     assert NOW < int(item["expires_at"]["N"]) < NOW + 86_400

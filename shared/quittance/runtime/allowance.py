@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TIGHT_S = 120
 """How long a process looks before it sends, counted from the last 429 or from the end of the backlog."""
-SPAN_S = 5
+SPAN_S = 3
 """What is sent is counted in spans of so many seconds."""
 FEW = 20
 """So many messages of one account that had to wait of late are no backlog yet."""
