@@ -29,7 +29,7 @@ class AuditTrail:
     """Writes and reads the entries."""
 
     def __init__(self, table: Table, pages: PagedTable, timestamp: Callable[[], str]) -> None:
-        """`timestamp` is the present as RFC 3339 in UTC."""
+        """`timestamp` is the present as RFC 3339 in UTC, fine enough to tell which of two calls came first."""
         self._table = table
         self._pages = pages
         self._timestamp = timestamp

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -40,7 +41,7 @@ class Operations:
         pairs = pairs_of(json.loads(os.environ["QUEUE_URLS"]) | {"event_received": os.environ.get("EVENTS_QUEUE_URL", "")})
         self.payments = Payments(ledger, store, CustomerDirectory(ledger, now))
         self.findings = Findings(store, store, self.payments)
-        self.audit = AuditTrail(store, store, timestamp)
+        self.audit = AuditTrail(store, store, _instant)
         self.reports = ReportLinks(boto3.client("s3", config=_S3), os.environ["REPORTS_BUCKET"])
         self.dead_letters = DeadLetters(client, pairs.values(), ledger.owner)
         allowed = int(os.environ.get("REQUESTS_PER_MINUTE", "0"))
@@ -51,3 +52,8 @@ class Operations:
     def revisit(self, payments: Iterable[PaymentName], reason: str) -> None:
         """Ask for payments to be converged again. Raises `Retry`."""
         self._queues.send(revisit_message(*name, reason, timestamp()) for name in payments)
+
+
+def _instant() -> str:
+    """The present as RFC 3339 in UTC, to the microsecond."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
