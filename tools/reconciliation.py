@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quittance.documents import DocumentKind
 from quittance.ledger import Ledger
 from quittance.mapping import COLLECTIONS
-from quittance.money import Money
+from quittance.reconciliation.books import major
 from quittance.reconciliation.comparison import NOBODY
 from quittance.reconciliation.finding_classes import finding_class
 from quittance.reconciliation.pace import Pace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from quittance.fee_totals import FeeTotal
     from quittance.ledger import CaseFile
-    from quittance.reconciliation.results import CustomerResult, Found, Reconciliation, Totals
+    from quittance.reconciliation.results import CustomerResult, Found, Reconciliation
     from quittance.reconciliation.run import Progress
     from quittance.space_invoices import SpaceInvoices
     from tools.ledger_view import LedgerView
@@ -55,16 +55,12 @@ class CustomerBooks:
 class Finished:
     """A run that is finished, as long as its workbook exists."""
 
-    run: Run
+    result: Reconciliation
     workbook: Workbook
-
-    @property
-    def result(self) -> Reconciliation:
-        return self.run.result()
 
     def books(self) -> Iterator[CustomerBooks]:
         """Every business customer that has an entity, or anything that was found, in the order of their ids."""
-        for customer in self.run.result().customers:
+        for customer in self.result.customers:
             if customer.business_customer != NOBODY or customer.found_by_code:
                 yield self._books(customer)
 
@@ -82,14 +78,10 @@ class Finished:
             differences=tuple(one for one in found if finding_class(one.code).is_difference),
             standing=tuple(one for one in found if not finding_class(one.code).is_difference),
             waiting=tuple(self.workbook.waiting(customer.business_customer)),
-            invoiced={one.currency: _major(one.invoiced - one.credited, one) for one in customer.totals},
-            residual={one.currency: _major(one.residual, one) for one in customer.totals},
+            invoiced={one.currency: major(one.invoiced - one.credited, one.currency) for one in customer.totals},
+            residual={one.currency: major(one.residual, one.currency) for one in customer.totals},
             fees=tuple(self.workbook.fees(customer.business_customer)),
         )
-
-
-def _major(value: int, totals: Totals) -> Decimal:
-    return Money(value, totals.currency).decimal
 
 
 def _nobody_told(step: str, done: int) -> None:
@@ -114,7 +106,7 @@ def reconciliation(target: Target, scope: Scope, progress: Progress = _nobody_to
                 progress=progress,
             )
             run.work()
-            yield Finished(run, workbook)
+            yield Finished(run.result(), workbook)
         finally:
             workbook.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quittance.fee_totals import fee_totals
 from quittance.ledger import Ledger
@@ -12,6 +12,7 @@ from quittance.registration import read_customer
 from tests.use_cases.fee_world import FeeWorld, charged, disputed, given_back, payout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 IN_DECEMBER = "2026-12-10T12:00:00+00:00"
@@ -31,17 +32,21 @@ def closed_month() -> FeeWorld:
 
 def reconciled(world: FeeWorld, folder: Path, business_customer: str | None = None) -> tuple[Run, Workbook]:
     workbook = Workbook(folder / "workbook.sqlite3")
-    run = Run(
+    run = sit(world, workbook, scope=Scope(business_customer=business_customer, keeps=False))
+    assert run.work()
+    return run, workbook
+
+
+def sit(world: FeeWorld, workbook: Workbook, **options: Any) -> Run:
+    return Run(
         ledger=Ledger(world.table),
         scan=lambda after: world.table.scan(after, prefix="CASE#"),
         api=world.api,
         workbook=workbook,
         now=lambda: world.seconds,
         pace=lambda: None,
-        scope=Scope(business_customer=business_customer, keeps=False),
+        **options,
     )
-    assert run.work()
-    return run, workbook
 
 
 def test_fees_come_to_the_same_in_one_pass(tmp_path: Path) -> None:
@@ -52,6 +57,25 @@ def test_fees_come_to_the_same_in_one_pass(tmp_path: Path) -> None:
     expected = fee_totals(customer, [case for case in world.cases() if case.account in {"acct_1", "bc_1"}])
     assert workbook.fees("bc_1") == expected
     assert [(one.month, bool(one.residual)) for one in expected] == [("2026-11", False), ("2026-12", True)]
+
+
+def test_fees_come_to_the_same_in_many_sittings(tmp_path: Path) -> None:
+    world = closed_month()
+    (tmp_path / "whole").mkdir()
+    _, whole = reconciled(world, tmp_path / "whole")
+    workbook = Workbook(tmp_path / "workbook.sqlite3")
+    sittings = 1
+    while not sit(world, workbook, is_time_up=time_for_one_piece(workbook), scope=Scope(keeps=False)).work():
+        sittings += 1
+        assert sittings < 100
+    assert sittings > 10
+    assert workbook.fees("bc_1") == whole.fees("bc_1") != []
+
+
+def time_for_one_piece(workbook: Workbook) -> Callable[[], bool]:
+    """A run asks before each step, and before a page of the listing, but after anything else."""
+    answers = iter([False] * (2 if workbook.state("step", "listing") == "listing" else 1))
+    return lambda: next(answers, True)
 
 
 def test_documents_of_the_platform_are_compared_under_the_platform(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ from quittance.ledger import Ledger
 from quittance.money import Money
 from quittance.reconciliation import run as runs
 from quittance.reconciliation.finding_classes import CLASSES
+from quittance.reconciliation.listing import Listing
+from quittance.reconciliation.report import rendered
 from quittance.reconciliation.results import RepairMode
 from quittance.reconciliation.run import Run, Scope
+from quittance.reconciliation.tally import Tally
 from quittance.reconciliation.workbook import Workbook
 from quittance.runtime.repairs import repair_message
 from tests.reconciliation.large_ledger import LATER_S, PAGE, LargeLedger, names, payment, seed_others, seed_repairable
@@ -104,6 +107,25 @@ def test_two_errors_that_cancel_each_other_out_are_two(tmp_path: Path) -> None:
     assert names(found) == [("total_with_tax_differs", payment(1)), ("total_with_tax_differs", payment(2))]
     assert [one.residual for customer in run.result().customers for one in customer.totals] == [0]
     assert not run.result().agrees
+
+
+def test_a_currency_that_nobody_lists_stops_nothing(tmp_path: Path) -> None:
+    """Somebody invoices by hand in a currency that was replaced."""
+    ledger = LargeLedger(5)
+    ledger.add(ledger.document(1), "inv_hand", metadata={}, currency_code="BGN", total_with_tax=12.34, total=12.34)
+    relation = {"relation_type": "credit_for", "target_id": "inv_hand"}
+    note = {"total_with_tax": 20, "total": 20, "currency_code": "BGN", "document_relations": [relation]}
+    ledger.add(ledger.document(1), "cre_hand", metadata={}, **note)
+    run, found = ledger.reconciled(tmp_path / "run")
+    details = [(one.code, one.document, one.detail, one.amount) for one in found]
+    assert details == [
+        ("made_by_hand", "cre_hand", "20.00 BGN", None),
+        ("made_by_hand", "inv_hand", "12.34 BGN", None),
+        ("over_credited", "inv_hand", "7.66 BGN", None),
+    ]
+    [customer] = run.result().customers
+    assert {one.currency: one.residual for one in customer.totals} == {"BGN": -766, "EUR": 0}
+    assert b"-7.66" in {name: body for name, _, body in rendered(run.result(), found, (), Tally(0))}["customers.csv"]
 
 
 # --- when it counts ------------------------------------------------------------------------------------------------------
@@ -234,12 +256,14 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> LargeLedger:
     ledger = LargeLedger(230)
     seed_repairable(ledger)
     seed_others(ledger)
+    for name in ("po_1", "po_2", "po_3"):
+        ledger.report(fact("payout.paid", name, 500, payment_id=None))
     ledger.seconds += LATER_S
     return ledger
 
 
 def outcome(run: Run) -> tuple[object, ...]:
-    return run.result(), list(run.found()), list(run.found(counts=False))
+    return run.result(), list(run.found()), list(run.found(counts=False)), list(run._book.payouts())
 
 
 class KilledError(Exception):
@@ -319,6 +343,20 @@ def test_in_many_sittings_the_outcome_is_the_same(damaged: LargeLedger, tmp_path
     assert outcome(run) == outcome(whole)
     searched = [name for name in looked_up if name.startswith(("inv_", "cre_"))]
     assert len(searched) <= 5, "what was seen in an earlier sitting is known"
+
+
+def test_an_entity_that_is_learned_of_late_is_listed_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is up between two pages of an entity that the API's list of entities did not show."""
+    ledger = LargeLedger(3 * PAGE)
+    monkeypatch.setattr(Listing, "_learn_entities", lambda _: None)
+    ledger.seconds += LATER_S
+    while ledger.lists < 2:
+        assert not ledger.run(tmp_path, is_time_up=_second_time()).work()
+    run = ledger.run(tmp_path)
+    assert run.work()
+    assert [*run.found(), *run.found(counts=False)] == []
+    assert run.result().agrees
+    assert ledger.looks == 0
 
 
 def _second_time() -> Callable[[], bool]:

@@ -22,11 +22,11 @@ from quittance.reconciliation.report.charts import WIDTH, Bar, Part, bars
 from quittance.reconciliation.report.sheets import text_cell
 from quittance.reconciliation.report.wording import digits, lasting
 from quittance.reconciliation.results import CustomerResult, Found, PayoutLine, Reconciliation, RepairMode, Severity, Totals
-from quittance.reconciliation.tally import DAY_S, SHOWN, Level, Tally, levels
+from quittance.reconciliation.tally import DAY_S, PAYOUTS_SHOWN, SHOWN, Level, Tally, levels
 from tools.reports import write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BEGAN = 1_795_410_000  # 2026-11-23T05:00:00Z
@@ -71,14 +71,18 @@ def finding(code: str = "payment_without_invoice", value: int | None = 100, **ch
     return Found(code=code, severity=known.severity, repair=known.repair, amount=amount, **fields)
 
 
-def reconciliation(*customers: CustomerResult, payouts: tuple[PayoutLine, ...] = ()) -> Reconciliation:
-    return Reconciliation(
-        id="2026-11-23T05-00-00Z", started_at=BEGAN, finished_at=BEGAN + 65, customers=customers, payouts=payouts
-    )
+def reconciliation(*customers: CustomerResult) -> Reconciliation:
+    return Reconciliation(id="2026-11-23T05-00-00Z", started_at=BEGAN, finished_at=BEGAN + 65, customers=customers)
 
 
-def files(of: Reconciliation, found: Iterable[Found] = ()) -> dict[str, str]:
-    return {name: body.decode() for name, _, body in rendered(of, iter(found))}
+def report(
+    of: Reconciliation, found: Iterable[Found] = (), payouts: Iterable[PayoutLine] = ()
+) -> Iterator[tuple[str, str, bytes]]:
+    return rendered(of, iter(found), iter(payouts), Tally(of.finished_at))
+
+
+def files(of: Reconciliation, found: Iterable[Found] = (), payouts: Iterable[PayoutLine] = ()) -> dict[str, str]:
+    return {name: body.decode() for name, _, body in report(of, found, payouts)}
 
 
 def rows(sheet: str) -> list[dict[str, str]]:
@@ -151,16 +155,38 @@ def test_residuals_that_cancel_out_are_still_seen() -> None:
     page = Page(files(of)["index.html"])
     assert "residual 14.00 EUR" in page.text
     assert "Residuals in EUR offset each other" in page.text
-    assert "Nothing was found, yet totals or payouts leave a residual" in page.text
+    assert "Nothing was found, yet totals leave a residual" in page.text
 
 
 def test_a_payout_that_is_not_explained_is_no_agreement() -> None:
-    of = reconciliation(customer("bc_1", totals()), payouts=(payout("po_1"), payout("po_2", residual=1_250)))
-    page = Page(files(of)["index.html"])
+    of = reconciliation(customer("bc_1", totals()))
+    page = Page(files(of, payouts=[payout("po_1"), payout("po_2", residual=1_250)])["index.html"])
     assert "residual 0.00 EUR; 1 payout not explained" in page.text
-    assert "leave a residual" in page.text
+    assert "payouts lines without an explanation" in page.text
     assert "1 of 2" in page.text
     assert [(row[0][:4], row[-1]) for row in page.tables[2][1:]] == [("po_2", "12.50"), ("po_1", "0.00")]
+
+
+def test_lines_that_cancel_each_other_out_are_no_explanation() -> None:
+    of = reconciliation(customer("bc_1", totals()))
+    offset = replace(payout("po_1"), unexplained=("txn_1", "txn_2"))
+    page = Page(files(of, payouts=[payout("po_2"), offset])["index.html"])
+    assert "residual 0.00 EUR; 1 payout not explained" in page.text
+    assert page.tables[2][1][0].startswith("po_1")
+
+
+def test_of_many_payouts_the_latest_are_shown() -> None:
+    moments = [f"{year}-11-20T06:00:00Z" for year in range(1800, 1800 + 3 * PAYOUTS_SHOWN)]
+    of = reconciliation(customer("bc_1", totals()))
+    payouts = [replace(payout(f"po_{moment[:4]}"), occurred_at=moment) for moment in moments]
+    failed = replace(payout("po_failed", residual=1), occurred_at="1700-01-01T00:00:00Z", state="failed")
+    written = files(of, payouts=[failed, *payouts])
+    table = Page(written["index.html"]).tables[2][1:]
+    assert len(table) == PAYOUTS_SHOWN
+    assert [row[0][:7] for row in table[:3]] == ["po_fail", "po_2399", "po_2398"]
+    assert table[0][0].endswith("failed: nothing arrived")
+    assert [row[1] for row in table[:2]] == ["1 Jan 1700", "20 Nov 2399"]
+    assert [row["state"] for row in rows(written["payouts.csv"])] == ["failed"] + ["paid"] * len(payouts)
 
 
 def test_nothing_at_all_is_a_report_too() -> None:
@@ -173,10 +199,8 @@ def test_nothing_at_all_is_a_report_too() -> None:
 
 def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing() -> None:
     found = [finding(detail=HOSTILE, payment_id=HOSTILE, document=HOSTILE, provider=HOSTILE, business_customer=HOSTILE)]
-    of = reconciliation(
-        customer(HOSTILE, totals(), totals("GBP"), found=found), customer("bc_2", totals()), payouts=(payout(HOSTILE),)
-    )
-    html = files(of, found)["index.html"]
+    of = reconciliation(customer(HOSTILE, totals(), totals("GBP"), found=found), customer("bc_2", totals()))
+    html = files(of, found, [payout(HOSTILE)])["index.html"]
     page = Page(html)
     assert page.seen["script"] == page.seen["link"] == page.seen["img"] == 0
     assert not re.search(r"url\(|@import|javascript:", html)
@@ -188,8 +212,8 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing() -> None:
 
 def test_a_page_can_be_read_by_those_who_do_not_see_it() -> None:
     found = [finding(), finding("duplicate")]
-    of = reconciliation(customer("bc_1", totals(), found=found), customer("bc_2", totals()), payouts=(payout("po_1"),))
-    html = files(of, found)["index.html"]
+    of = reconciliation(customer("bc_1", totals(), found=found), customer("bc_2", totals()))
+    html = files(of, found, [payout("po_1")])["index.html"]
     page = Page(html)
     assert page.seen["table"] == page.seen["caption"] == 4
     assert all(attributes.get("scope") in {"col", "row"} for tag, attributes in page.attributes if tag == "th")
@@ -258,6 +282,11 @@ def test_a_finding_says_what_where_since_when_how_much_and_who() -> None:
     assert who == "finance, once it approves"
 
 
+def test_a_finding_about_a_payout_names_the_payout() -> None:
+    (row,) = Page(files(reconciliation(), [finding("payout_residual", payment_id="po_1")])["index.html"]).tables[-1][1:]
+    assert row[2] == "bc_1payout po_1"
+
+
 def test_customers_with_a_residual_come_first_then_those_with_most_findings() -> None:
     found = [finding(business_customer="bc_3")] * 2 + [finding(business_customer="bc_2")]
     names = [("bc_1", 0), ("bc_2", 0), ("bc_3", 0), ("bc_4", 5)]
@@ -296,16 +325,19 @@ def test_durations() -> None:
 
 
 def test_sheets_begin_with_the_mark_that_excel_needs() -> None:
-    for name, _, body in rendered(reconciliation(customer("bc_é", totals())), [finding()]):
+    for name, _, body in report(reconciliation(customer("bc_é", totals())), [finding()]):
         assert body.startswith(b"\xef\xbb\xbf") is name.endswith(".csv")
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "8815000000000017", "0017", "1e5"])  # noqa: RUF001
-def test_what_a_spreadsheet_would_run_or_round_is_kept_from_it(cell: str) -> None:
+@pytest.mark.parametrize(
+    "cell",
+    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "8815000000000017", "0017", "1e5", "2026-1", "1/2"],  # noqa: RUF001
+)
+def test_what_a_spreadsheet_would_run_or_change_is_kept_from_it(cell: str) -> None:
     assert text_cell(cell) == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["", "pay_1", "2026-00001", "a=1", "123456789012345", "pi_-1"])
+@pytest.mark.parametrize("cell", ["", "pay_1", "2026-00001", "2026-1-A", "a=1", "123456789012345", "pi_-1"])
 def test_what_is_harmless_stays_as_it_is(cell: str) -> None:
     assert text_cell(cell) == cell
 
@@ -321,7 +353,7 @@ def test_the_sheet_of_findings_has_everything() -> None:
         "account": "Account",
         "payment_id": "pay_1",
         "document": "doc_1",
-        "number": "2026-1",
+        "number": "'2026-1",
         "amount": "1.00",
         "currency": "EUR",
         "since": "2026-11-13",
@@ -342,8 +374,7 @@ def test_the_sheet_of_customers_adds_up() -> None:
 
 
 def test_the_sheet_of_payouts_ties_each_one_out() -> None:
-    sheet = rows(files(reconciliation(payouts=(payout("po_1", residual=-1_250),)))["payouts.csv"])
-    (row,) = sheet
+    (row,) = rows(files(reconciliation(), payouts=[payout("po_1", residual=-1_250)])["payouts.csv"])
     explained = sum(float(row[name]) for name in ("payments", "refunds", "disputes", "fees", "other"))
     assert float(row["amount"]) - explained == float(row["residual"]) == -12.5
     assert (row["documents"], row["unexplained"]) == ("doc_1 doc_2", "txn_1")
@@ -351,10 +382,11 @@ def test_the_sheet_of_payouts_ties_each_one_out() -> None:
 
 def test_the_record_holds_the_whole_reconciliation() -> None:
     found = [finding(), finding("duplicate", None, detail="é")]
-    of = reconciliation(customer("bc_1", totals(residual=5), found=found), payouts=(payout("po_1"),))
-    written = json.loads(files(of, found)["reconciliation.json"])
+    of, payouts = reconciliation(customer("bc_1", totals(residual=5), found=found)), [payout("po_1"), payout("po_2")]
+    written = json.loads(files(of, found, payouts)["reconciliation.json"])
     assert [own.pop("residual") for one in written["customers"] for own in one["totals"]] == [5]
-    assert written == json.loads(json.dumps(asdict(replace(of, found=tuple(found)))))
+    lists = {"payouts": [asdict(one) for one in payouts], "found": [asdict(one) for one in found]}
+    assert written == json.loads(json.dumps(asdict(of) | lists))
 
 
 def test_a_record_without_findings_is_json() -> None:
@@ -362,7 +394,7 @@ def test_a_record_without_findings_is_json() -> None:
 
 
 def test_files_say_what_they_are() -> None:
-    kinds = {name: kind for name, kind, _ in rendered(reconciliation(), ())}
+    kinds = {name: kind for name, kind, _ in report(reconciliation())}
     assert kinds == {
         "index.html": "text/html; charset=utf-8",
         "findings.csv": "text/csv; charset=utf-8",
@@ -374,8 +406,8 @@ def test_files_say_what_they_are() -> None:
 
 def test_a_report_in_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
     folder = tmp_path / "build" / "report"
-    write_report(folder, reconciliation(), [finding()])
-    page = write_report(folder, reconciliation(), [])
+    write_report(folder, reconciliation(), [finding()], [])
+    page = write_report(folder, reconciliation(), [], [])
     assert page == folder / "index.html"
     assert {one.name: one.read_text(encoding="utf-8") for one in folder.iterdir()} == {
         name: text.replace("\r\n", "\n") for name, text in files(reconciliation()).items()
@@ -457,10 +489,11 @@ def test_levels_are_told_even_where_they_are_zero() -> None:
 
 
 def test_levels_of_what_was_found() -> None:
-    of = reconciliation(
-        customer("bc_1", totals(residual=1)), customer("bc_2", totals(residual=-1)), payouts=(payout("po_1", residual=9),)
-    )
-    told = {(one.metric, one.severity): one.value for one in levels(of, tally(finding(), finding("duplicate")))}
+    of = reconciliation(customer("bc_1", totals(residual=1)), customer("bc_2", totals(residual=-1)))
+    counted = tally(finding(), finding("duplicate"))
+    for one in (payout("po_1", residual=9), payout("po_2")):
+        counted.add_payout(one)
+    told = {(one.metric, one.severity): one.value for one in levels(of, counted)}
     assert told["FindingsOpen", Severity.CRITICAL] == told["FindingsOpen", Severity.ERROR] == 1
     assert told["FindingsOverdue", ""] == 2
     assert told["ResidualsOpen", ""] == 3

@@ -122,4 +122,5 @@ def test_an_explanation_of_a_payout_ties_it_out(view: View) -> None:
     explained = Explainer(world).payment(view.case("stripe", "acct_1", "po_1"))
     assert (explained["payout"]["residual"], len(explained["payout"]["lines"])) == (0, 2)
     assert "residual 0.00 EUR" in as_text(explained)
+    assert "nothing arrived" in as_text(Explainer(world).payment(view.case("stripe", "acct_1", "po_3")))
     assert "payout" not in Explainer(world).payment(view.case("stripe", "acct_1", "pay_1"))

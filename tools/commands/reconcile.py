@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from quittance.explanation import amount, in_print, total_in_print
+from quittance.explanation import amount, in_print
 from quittance.reconciliation.finding_classes import CLASSES, finding_class
 from quittance.reconciliation.results import RepairMode
 from quittance.reconciliation.run import Scope
@@ -69,7 +69,8 @@ def reconcile(
                 raise typer.BadParameter(f"there is no business customer {business_customer} with an entity")
             disagreeing = sum(not _show(result, as_json=as_json) for result in finished.books())
             if report:
-                typer.echo(f"report: {write_report(report, finished.result, finished.workbook.found())}", err=True)
+                book = finished.workbook
+                typer.echo(f"report: {write_report(report, finished.result, book.found(), book.payouts())}", err=True)
             if repair or approved:
                 _repair(target, list(finished.found()), approved, automatic=repair)
     raise typer.Exit(1 if disagreeing else 0)
@@ -185,7 +186,7 @@ def _print_table(found: Iterable[Found]) -> None:
 
 
 def _totals(totals: Mapping[str, Decimal]) -> str:
-    return ", ".join(total_in_print(total, currency) for currency, total in totals.items()) or "nothing invoiced"
+    return ", ".join(f"{total:,} {currency}" for currency, total in totals.items()) or "nothing invoiced"
 
 
 # --- putting it right ----------------------------------------------------------------------------------------------------

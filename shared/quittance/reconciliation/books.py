@@ -84,9 +84,22 @@ def whole(money: Money) -> int:
 
 
 def money_of(amount: int, currency: str) -> Money:
-    """An amount of a `HeldDocument` as money, towards zero where the currency is not divisible so far."""
+    """An amount of a `HeldDocument` as money, of a currency that ISO 4217 lists."""
+    return Money(minor_units(amount, currency), currency)
+
+
+def minor_units(amount: int, currency: str) -> int:
+    """An amount of a `HeldDocument` in minor units, towards zero where the currency is not divisible so far.
+
+    A currency that ISO 4217 does not list, as a document made by hand may have, is taken to have two decimals.
+    """
     factor = _FACTORS.get(currency, _FACTOR_OF_OTHERS)
-    return Money(amount // factor if amount >= 0 else -(-amount // factor), currency)
+    return amount // factor if amount >= 0 else -(-amount // factor)
+
+
+def major(value: int, currency: str) -> Decimal:
+    """Minor units in major ones, of whatever currency."""
+    return Decimal(value).scaleb(-EXPONENTS.get(currency, DOCUMENT_DECIMALS))
 
 
 def _whole(number: Decimal | float | str) -> int:

@@ -119,6 +119,7 @@ _STANDING: dict[str, FindingClass] = {
     "document_edited": _standing(CRITICAL, NEVER, "Restore the version that was issued."),
     "document_paid_by_hand": _standing(ERROR, NEVER, "Remove the record of money, or correct what the provider reported."),
     "payment_removed_by_hand": _standing(ERROR, NEVER, "Add the record of money again by hand."),
+    "payment_record_replaced": _standing(ERROR, NEVER, "Remove the record of money if it is the payment that failed."),
     "duplicate_document": _standing(CRITICAL, NEVER, "Credit the newer of the two by hand."),
     # of a payment, in the answer to our own request
     "is_draft": _standing(ERROR, NEVER, "Finalize the document by hand, or take it back."),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from quittance.documents import DocumentKind
-from quittance.reconciliation.books import money_of
+from quittance.reconciliation.books import minor_units
 from quittance.reconciliation.finding_classes import finding_class
 from quittance.reconciliation.results import CustomerResult, Reconciliation, Totals
 
@@ -21,14 +21,13 @@ PLANNED = "planned "
 
 
 def reconciliation_of(workbook: Workbook) -> Reconciliation:
-    """The figures of a run, finished or not. What was found stays in the workbook: there may be much of it."""
+    """The figures of a run, finished or not."""
     started_at = workbook.state("started_at")
     return Reconciliation(
         id=run_id(started_at),
         started_at=started_at,
         finished_at=workbook.state("finished_at", 0),
         customers=tuple(_customer_results(workbook)),
-        payouts=tuple(workbook.payouts()),
     )
 
 
@@ -62,7 +61,7 @@ def _totals(
     for entity, currency, kind, documents, total, tax in workbook.turnover():
         key = owners[entity], currency
         before = totals.get(key, Totals(currency=currency))
-        amount, included = money_of(total, currency).value, money_of(tax, currency).value
+        amount, included = minor_units(total, currency), minor_units(tax, currency)
         if kind == DocumentKind.CREDIT_NOTE:
             totals[key] = replace(before, credit_notes=documents, credited=amount, tax=before.tax - included)
         else:

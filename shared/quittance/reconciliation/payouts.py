@@ -124,6 +124,7 @@ class TieOut:
             business_customer=self.business_customer,
             occurred_at=self.occurred_at,
             amount=self.amount,
+            state=self.state,
             **self.parts,
             residual=self.residual,
             documents=tuple(dict.fromkeys(sales)),
@@ -132,7 +133,7 @@ class TieOut:
 
     def to_json(self) -> dict[str, Any]:
         """Ready for JSON. Amounts are minor units."""
-        return {"kind": "payout", "state": self.state} | asdict(self.summary()) | {"lines": [asdict(line) for line in self.lines]}
+        return {"kind": "payout"} | asdict(self.summary()) | {"lines": [asdict(line) for line in self.lines]}
 
 
 def residual_found(tied: TieOut) -> Found | None:

@@ -5,7 +5,7 @@ Plain data, ready for JSON. Every amount is in minor units of its currency.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,8 @@ class PayoutLine:
     business_customer: str
     occurred_at: str
     amount: Money
+    state: str = "paid"
+    """`paid` or `failed`."""
     payments: int
     """Gross of the payments in it, minor units of the payout's currency."""
     fees: int
@@ -110,6 +112,11 @@ class PayoutLine:
     """Ids of the documents behind it, of its payments, refunds and disputes."""
     unexplained: tuple[str, ...] = ()
     """Ids of lines to which no payment or no document is known."""
+
+    @property
+    def is_explained(self) -> bool:
+        """To its last line: lines without an explanation may happen to cancel each other out."""
+        return not self.residual and not self.unexplained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,18 +143,15 @@ class CustomerResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """A whole run. `found` is of what counts; it may be long, and is then read from where it was written instead."""
+    """The figures of a whole run. What was found, and the payouts, may be many: they are read from where they were written."""
 
     id: str
     """`2026-11-23T05-00-00Z`: when it began; sorts by time."""
     started_at: int
     finished_at: int
     customers: tuple[CustomerResult, ...]
-    payouts: tuple[PayoutLine, ...] = ()
-    found: tuple[Found, ...] = field(default=(), repr=False)
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing was found and every residual is zero."""
-        is_balanced = all(customer.agrees for customer in self.customers)
-        return is_balanced and not self.found and not any(payout.residual for payout in self.payouts)
+        """Whether every business customer agrees."""
+        return all(customer.agrees for customer in self.customers)

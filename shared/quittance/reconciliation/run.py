@@ -25,15 +25,16 @@ from quittance.fee_totals import fee_totals, paid_out_lines
 from quittance.fees import FEES_PROVIDER
 from quittance.ledger import case_from_partition, case_names, partitions
 from quittance.mapping import COLLECTIONS
+from quittance.money import EXPONENTS
 from quittance.plan import PLATFORM, plan
-from quittance.reconciliation.books import PRINTED, held_document, money_of
+from quittance.reconciliation.books import PRINTED, held_document, major, minor_units, money_of
 from quittance.reconciliation.comparison import NOBODY, Compared, compare
 from quittance.reconciliation.finding_classes import finding_class
 from quittance.reconciliation.listing import Listing
 from quittance.reconciliation.outcome import PLANNED, reconciliation_of
 from quittance.reconciliation.payout_marks import is_payout, marks_in, tie_out_marked
 from quittance.reconciliation.payouts import residual_found
-from quittance.reconciliation.results import Found, PayoutLine, Reconciliation
+from quittance.reconciliation.results import Found, Reconciliation
 from quittance.reconciliation.standing import keep_findings
 from quittance.registration import CustomerDirectory, read_customer
 
@@ -130,7 +131,7 @@ class Run:
         self._listing = Listing(
             api=api,
             ledger=ledger,
-            workbook=workbook,
+            book=workbook,
             now=now,
             pace=pace,
             wants=self._is_wanted,
@@ -371,7 +372,7 @@ class Run:
     def _count_as_planned(self, document: HeldDocument, issuer: str) -> None:
         sign = -1 if document.kind == DocumentKind.CREDIT_NOTE else 1
         if document.is_counted:
-            self._figures[issuer, PLANNED + document.currency] += sign * money_of(document.total, document.currency).value
+            self._figures[issuer, PLANNED + document.currency] += sign * minor_units(document.total, document.currency)
 
     def _is_explained(self, document: HeldDocument) -> bool:
         names = self._names_of_case(document)
@@ -390,30 +391,36 @@ class Run:
         return case_names(pk) if pk else None
 
     def _over_credited(self, invoice: HeldDocument, excess: int, owner: str) -> Found:
-        found = replace(_about(invoice, "over_credited", owner), amount=money_of(excess, invoice.currency))
+        found = _about(invoice._replace(total=excess), "over_credited", owner)
         names = self._names_of_case(invoice)
         return replace(found, account=names[1]) if names else found
 
     # fees and payouts
 
     def _total_fees(self) -> bool:
-        for name in self._book.charged_customers():
+        for name in self._book.charged_customers(self._book.state("fees_of", "")):
             if customer := read_customer(self._ledger.table, name):
                 cases = filter(None, map(case_from_partition, self._book.charged(name)))
                 totals = fee_totals(customer, cases, _PaidOutOf(self._book, name))
                 self._book.set_fees(name, totals)
+            self._book.set_state("fees_of", name)
+            if self._is_time_up():
+                return False
         return True
 
     def _tie_out_payouts(self) -> bool:
-        self._book.set_payouts(self._tied_out())
-        return True
-
-    def _tied_out(self) -> Iterator[PayoutLine]:
-        for provider, account, payout_id, business_customer in self._book.payout_cases():
+        cases = self._book.payout_cases(self._book.state("payout", 0))
+        for number, (place, provider, account, payout_id, business_customer) in enumerate(cases, 1):
             facts = self._look(provider, account, payout_id)[0].facts.values()
             tied = tie_out_marked(facts, business_customer, self._book.marks, self._look)
             self._find(filter(None, [residual_found(tied)]))
-            yield tied.summary()
+            self._book.keep_payout(tied.summary())
+            self._book.set_state("payout", place)
+            if self._is_time_up():
+                return False
+            if number % BATCH == 0:
+                self._commit()
+        return True
 
     def _look(self, provider: str, account: str, some_id: str) -> tuple[CaseFile, Plan | None]:
         case = self._ledger.open(provider, account, (some_id,), join=False)
@@ -438,7 +445,7 @@ class Run:
         return self._book.found(counts=counts)
 
     def result(self) -> Reconciliation:
-        """The figures of the run. What was found is in the workbook: there may be much of it."""
+        """The figures of the run. What was found and the payouts are in the workbook: there may be many."""
         return reconciliation_of(self._book)
 
 
@@ -468,7 +475,10 @@ def _provider_of(case: CaseFile, identity: str) -> str:
 
 
 def _about(document: HeldDocument, code: str, owner: str) -> Found:
+    """A finding about all of a document. An amount in a currency that ISO 4217 does not list is no money: the detail has it."""
     known = finding_class(code)
+    is_money = document.currency in EXPONENTS
+    total = f"{major(minor_units(document.total, document.currency), document.currency)} {document.currency}"
     return Found(
         code=code,
         severity=known.severity,
@@ -477,8 +487,8 @@ def _about(document: HeldDocument, code: str, owner: str) -> Found:
         payment_id=document.payment_id,
         document=document.id,
         number=document.number,
-        amount=money_of(document.total, document.currency),
-        detail=document.key,
+        amount=money_of(document.total, document.currency) if is_money else None,
+        detail=document.key if is_money else f"{document.key} {total}".lstrip(),
         since=document.created_at,
         repair=known.repair,
     )

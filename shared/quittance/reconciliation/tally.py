@@ -1,4 +1,4 @@
-"""What was found, counted while it streams by: for the report's charts and for metrics."""
+"""What was found, and the payouts, counted while they stream by: for the report's page and for metrics."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quittance.reconciliation.books import major
 from quittance.reconciliation.results import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quittance.reconciliation.results import Found, Reconciliation
+    from quittance.reconciliation.results import Found, PayoutLine, Reconciliation
 
 DAY_S = 86_400
 OVERDUE_AFTER_DAYS = {Severity.CRITICAL: 1, Severity.ERROR: 7, Severity.WARNING: 31}
@@ -21,10 +22,12 @@ AGES = ((1, "under a day"), (8, "1 to 7 days"), (32, "8 to 31 days"), (92, "32 t
 AGE_UNKNOWN = "not known"
 SHOWN = 300
 """Findings that are kept: more is no reading for people."""
+PAYOUTS_SHOWN = 200
+"""Likewise of payouts."""
 
 
 class Tally:
-    """Counts findings and keeps the first few by severity and amount. Its size does not grow with their number."""
+    """Counts findings and payouts, and keeps the first few of each. Its size does not grow with their number."""
 
     def __init__(self, at: int) -> None:
         """Ages are reckoned to `at`, in seconds since 1970."""
@@ -36,6 +39,9 @@ class Tally:
         self.by_class: Counter[tuple[Severity, str]] = Counter()
         self.by_age: Counter[tuple[str, Severity]] = Counter()
         self._first: list[Found] = []
+        self.payouts = 0
+        self.payouts_unexplained = 0
+        self._first_payouts: list[PayoutLine] = []
 
     def add(self, found: Found) -> None:
         days = self.days(found)
@@ -48,6 +54,13 @@ class Tally:
         if len(self._first) > 2 * SHOWN:
             self._cut()
 
+    def add_payout(self, payout: PayoutLine) -> None:
+        self.payouts += 1
+        self.payouts_unexplained += not payout.is_explained
+        self._first_payouts.append(payout)
+        if len(self._first_payouts) > 2 * PAYOUTS_SHOWN:
+            self._cut()
+
     def days(self, found: Found) -> int | None:
         """For how many whole days a finding stands, if that is known."""
         return max(0, self._at - found.since) // DAY_S if found.since else None
@@ -58,14 +71,25 @@ class Tally:
         self._cut()
         return self._first
 
+    @property
+    def first_payouts(self) -> list[PayoutLine]:
+        """At most `PAYOUTS_SHOWN`: those that are not explained first, of these and of the others the latest."""
+        self._cut()
+        return self._first_payouts
+
     def _cut(self) -> None:
         self._first = sorted(self._first, key=_urgency)[:SHOWN]
+        self._first_payouts = sorted(self._first_payouts, key=_newness, reverse=True)[:PAYOUTS_SHOWN]
 
 
 def _urgency(found: Found) -> tuple[int, float, int, tuple[str, ...]]:
     """Amounts of different currencies are compared by their figures: good enough for an order to read in."""
-    amount = 0.0 if found.amount is None else float(abs(found.amount.decimal))
+    amount = 0.0 if found.amount is None else float(abs(major(found.amount.value, found.amount.currency)))
     return list(Severity).index(found.severity), -amount, found.since, found.identity
+
+
+def _newness(payout: PayoutLine) -> tuple[bool, str, str]:
+    return not payout.is_explained, payout.occurred_at, payout.payout_id
 
 
 def _age(days: int | None) -> str:
@@ -88,14 +112,13 @@ def levels(reconciliation: Reconciliation, tally: Tally) -> Iterator[Level]:
     for severity in Severity:
         yield Level("FindingsOpen", tally.by_severity[severity], severity)
     yield Level("FindingsOverdue", tally.overdue)
-    yield Level("ResidualsOpen", residuals(reconciliation))
+    yield Level("ResidualsOpen", _residuals(reconciliation) + tally.payouts_unexplained)
     yield Level("PaymentsReconciled", sum(customer.payments for customer in reconciliation.customers))
     yield Level("DocumentsReconciled", sum(customer.documents for customer in reconciliation.customers))
     yield Level("FactsWaiting", sum(customer.waiting for customer in reconciliation.customers))
     yield Level("ReconciliationFinished", 1)
 
 
-def residuals(reconciliation: Reconciliation) -> int:
-    """How many totals and payouts leave something unexplained. Counted, not added up: two never cancel out."""
-    of_customers = sum(bool(totals.residual) for customer in reconciliation.customers for totals in customer.totals)
-    return of_customers + sum(bool(payout.residual) for payout in reconciliation.payouts)
+def _residuals(reconciliation: Reconciliation) -> int:
+    """How many totals leave something unexplained. Counted, not added up: two never cancel out."""
+    return sum(bool(totals.residual) for customer in reconciliation.customers for totals in customer.totals)

@@ -258,9 +258,10 @@ class Workbook:
             [(business_customer, *line) for line in lines],
         )
 
-    def charged_customers(self) -> list[str]:
-        """The business customers of which there are such cases."""
-        return [name for (name,) in self._reading("SELECT DISTINCT customer FROM charged ORDER BY customer")]
+    def charged_customers(self, after: str = "") -> list[str]:
+        """The business customers of which there are such cases, in order."""
+        statement = "SELECT DISTINCT customer FROM charged WHERE customer > ? ORDER BY customer"
+        return [name for (name,) in self._reading(statement, after)]
 
     def charged(self, business_customer: str) -> Iterator[list[Item]]:
         """The items of each of its cases."""
@@ -302,16 +303,15 @@ class Workbook:
         names = (case.provider, case.account, case.id, business_customer)
         self._database.execute("INSERT INTO payout_cases VALUES (?, ?, ?, ?)", names)
 
-    def payout_cases(self) -> Iterator[tuple[str, str, str, str]]:
-        """Provider, account, id and business customer of each payout."""
-        yield from self._reading("SELECT * FROM payout_cases ORDER BY rowid")
+    def payout_cases(self, after: int = 0) -> Iterator[tuple[int, str, str, str, str]]:
+        """Place, provider, account, id and business customer of each payout."""
+        yield from self._reading("SELECT rowid, * FROM payout_cases WHERE rowid > ? ORDER BY rowid", after)
 
-    def set_payouts(self, payouts: Iterable[PayoutLine]) -> None:
-        """Keep these payouts in place of all that were kept."""
-        self._database.execute("DELETE FROM payouts")
-        self._database.executemany("INSERT INTO payouts VALUES (?)", [(json.dumps(asdict(one)),) for one in payouts])
+    def keep_payout(self, payout: PayoutLine) -> None:
+        self._database.execute("INSERT INTO payouts VALUES (?)", (json.dumps(asdict(payout)),))
 
     def payouts(self) -> Iterator[PayoutLine]:
+        """Those that were kept, in this order."""
         for (content,) in self._reading("SELECT content FROM payouts ORDER BY rowid"):
             data = json.loads(content)
             lists = {name: tuple(data[name]) for name in ("documents", "unexplained")}

@@ -63,11 +63,9 @@ class Bucket:
     def publish(self, run: Run, workbook: Workbook) -> None:
         """Write the report and its metrics. Written again, it is the same."""
         result = run.result()
-        for name, content_type, body in rendered(result, workbook.found()):
-            self._put(f"{PREFIX}{result.id}/{name}", body, content_type)
         tally = Tally(result.finished_at)
-        for found in workbook.found():
-            tally.add(found)
+        for name, content_type, body in rendered(result, workbook.found(), workbook.payouts(), tally):
+            self._put(f"{PREFIX}{result.id}/{name}", body, content_type)
         for one in levels(result, tally):
             level(one.metric, one.value, one.severity)
         duration = {"duration_ms": 1000 * (result.finished_at - result.started_at)}

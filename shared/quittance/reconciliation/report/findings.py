@@ -88,7 +88,12 @@ def _place(found: Found) -> str:
     document = found.number or found.document
     lines = [
         f"document <code>{escape(document)}</code>" if document else "",
-        f"payment <code>{escape(found.payment_id)}</code>" if found.payment_id else "",
+        f"{_named(found)} <code>{escape(found.payment_id)}</code>" if found.payment_id else "",
         " ".join(escape(part) for part in (found.provider, found.account) if part),
     ]
     return escape(owner(found.business_customer)) + "".join(f"<small>{line}</small>" for line in lines if line)
+
+
+def _named(found: Found) -> str:
+    """What its `payment_id` is the id of: a case may be a payout's."""
+    return "payout" if found.code.startswith("payout_") else "payment"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ROWS = 200
-"""Rows of a table of business customers or payouts; their sheets have all of them."""
+"""Rows of the table of business customers; their sheet has all of them."""
 BARS = 12
 """Rows of a chart."""
 _FIGURES = ' class="n"'

@@ -37,14 +37,14 @@ def page(reconciliation: Reconciliation, tally: Tally) -> str:
         overview=_overview(reconciliation, tally),
         totals=totals_section(reconciliation.customers),
         customers=customers_section(reconciliation.customers),
-        payouts=payouts_section(reconciliation.payouts),
+        payouts=payouts_section(tally),
         findings=findings_section(tally),
         made=_made(reconciliation, tally),
     )
 
 
 def _verdict(reconciliation: Reconciliation, tally: Tally) -> str:
-    agrees = reconciliation.agrees and not tally.total
+    agrees = reconciliation.agrees and not tally.total and not tally.payouts_unexplained
     mood = "agrees" if agrees else "urgent" if tally.by_severity[Severity.CRITICAL] else "differs"
     told = [
         f'<li><span class="severity {severity}">{_of_severity(severity, tally)}</span>'
@@ -71,15 +71,15 @@ def _headline(reconciliation: Reconciliation, tally: Tally) -> str:
     documents = counted(sum(one.documents for one in reconciliation.customers), "document")
     things = counted(tally.total, "thing") if tally.total else "nothing"
     headline = f"{payments}, {documents}, {things} to look at; residual {_residuals(reconciliation)}"
-    if unexplained := sum(bool(payout.residual) for payout in reconciliation.payouts):
-        headline += f"; {counted(unexplained, 'payout')} not explained"
+    if tally.payouts_unexplained:
+        headline += f"; {counted(tally.payouts_unexplained, 'payout')} not explained"
     return escape(headline)
 
 
 def _without_findings(*, agrees: bool) -> str:
     if agrees:
         return "Every payment has exactly the documents that it should have, and every amount is explained."
-    return "Nothing was found, yet totals or payouts leave a residual: see below."
+    return "Nothing was found, yet totals leave a residual, or payouts lines without an explanation: see below."
 
 
 def _residuals(reconciliation: Reconciliation) -> str:
@@ -90,13 +90,12 @@ def _residuals(reconciliation: Reconciliation) -> str:
 
 
 def _overview(reconciliation: Reconciliation, tally: Tally) -> str:
-    explained = sum(not payout.residual for payout in reconciliation.payouts)
     figures = [
         ("Business customers", f"{len(reconciliation.customers):,}"),
         ("Payments", f"{sum(one.payments for one in reconciliation.customers):,}"),
         ("Documents", f"{sum(one.documents for one in reconciliation.customers):,}"),
         ("Still waiting", f"{sum(one.waiting for one in reconciliation.customers):,}"),
-        ("Payouts explained", _of(explained, len(reconciliation.payouts))),
+        ("Payouts explained", _of(tally.payouts - tally.payouts_unexplained, tally.payouts)),
         ("Findings overdue", _of(tally.overdue, tally.total)),
     ]
     shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures)

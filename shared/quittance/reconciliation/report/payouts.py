@@ -7,46 +7,48 @@ from typing import TYPE_CHECKING
 
 from quittance.money import Money
 from quittance.reconciliation.report.charts import Bar, Part, bars
-from quittance.reconciliation.report.markup import BARS, ROWS, charts, figure, money_cell, more_in, residual_cell, swatches, table
-from quittance.reconciliation.report.wording import amount, counted, digits
+from quittance.reconciliation.report.markup import BARS, charts, figure, money_cell, more_in, residual_cell, swatches, table
+from quittance.reconciliation.report.wording import amount, counted, digits, seconds_of, short_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quittance.reconciliation.results import PayoutLine
+    from quittance.reconciliation.tally import Tally
 
 _HEADS = "Payout Paid_out #Payments #Refunds #Disputes #Fees #Other #Payout_amount #Residual"
 
 
-def payouts_section(payouts: Sequence[PayoutLine]) -> str:
-    if not payouts:
+def payouts_section(tally: Tally) -> str:
+    if not tally.payouts:
         return "<p>No payouts were tied out.</p>"
-    ranked = sorted(payouts, key=lambda one: (not one.residual, one.occurred_at, one.payout_id))
+    shown = tally.first_payouts
     about = (
         "Residual = payout amount less payments, refunds, disputes, fees and other lines to which documents are known."
-        " Those that leave one come first."
+        " Those that are not explained to the last line come first, then the latest."
     )
-    rows = [_payout_row(one) for one in ranked[:ROWS]]
-    return _payout_chart(ranked) + table(about, _HEADS, rows) + more_in("payouts.csv", len(payouts) - ROWS, "payout")
+    more = more_in("payouts.csv", tally.payouts - len(shown), "payout")
+    return _payout_chart(shown[:BARS], tally.payouts) + table(about, _HEADS, map(_payout_row, shown)) + more
 
 
 def _payout_row(one: PayoutLine) -> str:
     currency = one.amount.currency
     lines = f"; {counted(len(one.unexplained), 'line')} unexplained" if one.unexplained else ""
     known = f"{counted(len(one.documents), 'document')}{lines}"
+    failed = "<small>failed: nothing arrived</small>" if one.state == "failed" else ""
     of = " &middot; ".join(escape(part) for part in (one.business_customer, one.provider) if part)
     return (
-        f'<tr><th scope="row"><code>{escape(one.payout_id)}</code><small>{of}</small><small>{known}</small></th>'
-        f"<td>{escape(one.occurred_at[:10])}</td>"
+        f'<tr><th scope="row"><code>{escape(one.payout_id)}</code><small>{of}</small><small>{known}</small>{failed}</th>'
+        f"<td>{short_day(seconds_of(one.occurred_at))}</td>"
         f"{''.join(money_cell(value, currency) for value in (one.payments, one.refunds, one.disputes, one.fees, one.other))}"
         f'<td class="n"><strong>{digits(one.amount.value, currency)}</strong> {escape(currency)}</td>'
         f"{residual_cell(one.residual, currency)}</tr>"
     )
 
 
-def _payout_chart(ranked: Sequence[PayoutLine]) -> str:
-    rows = [_payout_bar(one) for one in ranked[:BARS]]
-    left_out = f"; the first {len(rows)} of {len(ranked):,}" if len(ranked) > len(rows) else ""
+def _payout_chart(first: Sequence[PayoutLine], of: int) -> str:
+    rows = [_payout_bar(one) for one in first]
+    left_out = f"; the first {len(rows)} of {of:,}" if of > len(rows) else ""
     chart = bars("explained", "Share of each payout that is explained", rows)
     key = swatches({"explained": "explained", "residual": "residual"})
     return charts(figure("How much of each payout is explained", f"beside it the residual{left_out}", chart, key))

@@ -12,15 +12,14 @@ import io
 import json
 import re
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from quittance.reconciliation.finding_classes import finding_class
-from quittance.reconciliation.report.wording import plain
+from quittance.reconciliation.report.wording import day_of, plain
 from quittance.reconciliation.results import Reconciliation, Totals
 
 if TYPE_CHECKING:
-    from quittance.reconciliation.results import Found
+    from quittance.reconciliation.results import Found, PayoutLine
 
 _CSV_ENCODING = "utf-8-sig"
 FINDING_COLUMNS = (
@@ -31,14 +30,14 @@ CUSTOMER_COLUMNS = (
     " invoices credit_notes invoiced credited tax planned residual"
 )
 PAYOUT_COLUMNS = (
-    "payout_id provider account business_customer occurred_at currency amount payments refunds disputes fees other residual"
+    "payout_id provider account business_customer occurred_at state currency amount payments refunds disputes fees other residual"
     " documents unexplained"
 )
 
 _RUNS = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """What a cell begins with that spreadsheets take for a formula. OWASP, "CSV Injection"; the last four are full-width."""
-_ROUNDED = re.compile(r"0\d+|\d{16,}|\d+[eE]\d+", re.ASCII)
-"""An id that spreadsheets would take for a number, and shorten: they keep 15 digits, and no leading zeros."""
+_CONVERTED = re.compile(r"0\d+|\d{16,}|\d+[eE]\d+|\d{1,4}[-/.]\d{1,2}(?:[-/.]\d{1,4})?", re.ASCII)
+"""An id that spreadsheets would take for a number, and shorten (they keep 15 digits, and no leading zeros), or for a date."""
 
 
 class Sheet:
@@ -52,7 +51,7 @@ class Sheet:
         self._writer.writerow(columns.split())
 
     def add(self, *cells: object) -> None:
-        """Text is made harmless to spreadsheets; `Number` and whole numbers are written as they are."""
+        """Text is made harmless to spreadsheets; `Plain` and whole numbers are written as they are."""
         self._writer.writerow(map(_cell, cells))
 
     def content(self) -> bytes:
@@ -61,22 +60,22 @@ class Sheet:
 
 
 def _cell(value: object) -> object:
-    return text_cell(value) if isinstance(value, str) and not isinstance(value, Number) else value
+    return text_cell(value) if isinstance(value, str) and not isinstance(value, Plain) else value
 
 
-class Number(str):
-    """A decimal of our own making, which may begin with a minus."""
+class Plain(str):
+    """Of our own making and meant as it looks: a decimal, which may begin with a minus, or a date."""
 
     __slots__ = ()
 
 
 def text_cell(text: str) -> str:
-    """The text, with an apostrophe before it where a spreadsheet would run it, or round it."""
-    return f"'{text}" if _RUNS.match(text) or _ROUNDED.fullmatch(text) else text
+    """The text, with an apostrophe before it where a spreadsheet would run it, or make something else of it."""
+    return f"'{text}" if _RUNS.match(text) or _CONVERTED.fullmatch(text) else text
 
 
-def number(value: int, currency: str) -> Number:
-    return Number(plain(value, currency))
+def number(value: int, currency: str) -> Plain:
+    return Plain(plain(value, currency))
 
 
 def finding_row(found: Found) -> tuple[object, ...]:
@@ -91,7 +90,7 @@ def finding_row(found: Found) -> tuple[object, ...]:
         found.number,
         "" if found.amount is None else number(found.amount.value, found.amount.currency),
         "" if found.amount is None else found.amount.currency,
-        f"{datetime.fromtimestamp(found.since, UTC):%Y-%m-%d}" if found.since else "",
+        Plain(day_of(found.since)) if found.since else "",
         found.detail,
         found.repair,
         finding_class(found.code).proposal,
@@ -116,40 +115,43 @@ def _of_totals(own: Totals | None) -> tuple[object, ...]:
     return (own.invoices, own.credit_notes, *(number(value, own.currency) for value in amounts))
 
 
-def payouts(reconciliation: Reconciliation) -> bytes:
-    sheet = Sheet(PAYOUT_COLUMNS)
-    for one in reconciliation.payouts:
-        amounts = (one.amount.value, one.payments, one.refunds, one.disputes, one.fees, one.other, one.residual)
-        sheet.add(
-            one.payout_id,
-            one.provider,
-            one.account,
-            one.business_customer,
-            one.occurred_at,
-            one.amount.currency,
-            *(number(value, one.amount.currency) for value in amounts),
-            " ".join(one.documents),
-            " ".join(one.unexplained),
-        )
-    return sheet.content()
+def payout_row(one: PayoutLine) -> tuple[object, ...]:
+    amounts = (one.amount.value, one.payments, one.refunds, one.disputes, one.fees, one.other, one.residual)
+    return (
+        one.payout_id,
+        one.provider,
+        one.account,
+        one.business_customer,
+        one.occurred_at,
+        one.state,
+        one.amount.currency,
+        *(number(value, one.amount.currency) for value in amounts),
+        " ".join(one.documents),
+        " ".join(one.unexplained),
+    )
 
 
 class Record:
-    """The whole reconciliation as JSON, findings one a line. Amounts are integer minor units."""
+    """The whole reconciliation as JSON, payouts and findings one a line. Amounts are integer minor units."""
 
     def __init__(self, reconciliation: Reconciliation) -> None:
-        head = {name: value for name, value in _members(reconciliation).items() if name != "found"}
         self._bytes = io.BytesIO()
-        self._write(json.dumps(head, default=_members, ensure_ascii=False, indent=1).removesuffix("\n}"))
-        self._write(',\n "found": [')
+        self._write(json.dumps(reconciliation, default=_members, ensure_ascii=False, indent=1).removesuffix("\n}"))
+        self._end = "\n}\n"
+        self._separator = ""
+
+    def begin(self, name: str) -> None:
+        """A list: what is added from here on."""
+        self._write(self._end.removesuffix("\n}\n") + f',\n "{name}": [')
+        self._end = "\n ]\n}\n"
         self._separator = "\n  "
 
-    def add(self, found: Found) -> None:
-        self._write(self._separator + json.dumps(found, default=_members, ensure_ascii=False))
+    def add(self, one: Found | PayoutLine) -> None:
+        self._write(self._separator + json.dumps(one, default=_members, ensure_ascii=False))
         self._separator = ",\n  "
 
     def content(self) -> bytes:
-        self._write("\n ]\n}\n")
+        self._write(self._end)
         return self._bytes.getvalue()
 
     def _write(self, text: str) -> None:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from quittance.money import DOCUMENT_DECIMALS, EXPONENTS, Money
+from quittance.reconciliation.books import major
 
 if TYPE_CHECKING:
     from datetime import date
+
+    from quittance.money import Money
 
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
 
 
 def plain(value: int, currency: str) -> str:
-    """Minor units as a decimal for programs, in the currency's own decimals: `1234.50`, `-98500`.
-
-    A currency that ISO 4217 does not list, as a document made by hand may have, is taken to have two decimals.
-    """
-    exponent = EXPONENTS.get(currency, DOCUMENT_DECIMALS)
-    return f"{Decimal(value).scaleb(-exponent):f}"
+    """Minor units as a decimal for programs, in the currency's own decimals: `1234.50`, `-98500`."""
+    return f"{major(value, currency):f}"
 
 
 def digits(value: int, currency: str) -> str:
     """Minor units as people read them: `1,234.50`, `98,500`; with a real minus."""
-    return f"{Decimal(plain(value, currency)):,f}".replace("-", MINUS)
+    return f"{major(value, currency):,f}".replace("-", MINUS)
 
 
 def amount(money: Money) -> str:
@@ -37,6 +34,11 @@ def amount(money: Money) -> str:
 def counted(number: int, one: str, several: str = "") -> str:
     """`1 payment`, `12,340 payments`."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def seconds_of(instant: str) -> int:
+    """Seconds since 1970 of RFC 3339."""
+    return int(datetime.fromisoformat(instant).timestamp())
 
 
 def day_of(seconds: int) -> date:
