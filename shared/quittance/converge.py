@@ -21,6 +21,7 @@ from quittance.fee_months import FeeMonths
 from quittance.ledger import MAX_CALLS, CaseFile, DocumentEntry, Ledger
 from quittance.mapping import COLLECTIONS, Origin, answer_differs, idempotency_key, request_body, to_json
 from quittance.metrics import Count, count_nothing
+from quittance.observation import Observation, ObservedDocument
 from quittance.plan import plan
 from quittance.storage import ConditionFailedError
 
@@ -48,7 +49,8 @@ _MAX_RACES = 5
 _METRIC_OF = {"conflict": "Conflicts", "new": "FactsRecorded"}
 _MADE = frozenset({DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE, DocumentKind.PAYMENT, DocumentKind.CREDIT_APPLICATION})
 """What the API gives an id of its own."""
-_LOOKED_UP_BY = ("business_customer", "document_key", "payment_id", "provider")
+_LOOKED_UP_BY = ("business_customer", "document_key", "provider")
+"""Not by the payment's id: which of several it is called by depends on what was told first."""
 
 
 class Converger:
@@ -64,8 +66,13 @@ class Converger:
         now: Callable[[], int],
         count: Count = count_nothing,
         new_token: Callable[[], str] = lambda: uuid.uuid4().hex,
+        look_up_before: str = "",
     ) -> None:
-        """`now` gives seconds since 1970; `stage` keeps idempotency keys of two stages on one API account apart."""
+        """`now` gives seconds since 1970; `stage` keeps idempotency keys of two stages on one API account apart.
+
+        `look_up_before` is an instant (RFC 3339, UTC). Documents of payments that began before it may exist although the
+        ledger knows nothing of them, because it was restored or is new, so they are looked up before they are made.
+        """
         self._ledger = ledger
         self._fee_months = FeeMonths(ledger.table, now)
         self._customers = customers
@@ -74,6 +81,7 @@ class Converger:
         self._now = now
         self._count = count
         self._new_token = new_token
+        self._look_up_before = look_up_before
 
     def take(self, fact: Fact, event_id: str) -> None:
         """Record a fact and bring its payment's documents up to date.
@@ -148,7 +156,7 @@ class Converger:
             entry = self._plan_next(case, customer)
             if entry is None:
                 return None
-            is_sent = False
+            is_sent = self._may_be_unrecorded(case)
         else:
             is_sent = entry.sent
             entry = self._repeated(entry, customer)
@@ -157,6 +165,9 @@ class Converger:
         case.take_lease(lease, self._now() + LEASE_S)
         self._ledger.commit(case)
         return replace(entry, sent=is_sent)
+
+    def _may_be_unrecorded(self, case: CaseFile) -> bool:
+        return min(fact.occurred_at for fact in case.facts.values()) < self._look_up_before
 
     def _plan_next(self, case: CaseFile, customer: BusinessCustomer) -> DocumentEntry | None:
         planned = self._plan(case, customer)
@@ -252,7 +263,8 @@ class Converger:
         except InDoubt as failure:
             case.store_document(replace(self._after_calls(entry, failure.code), sent=True))
             raise
-        self._record(case, self._after_calls(entry, OK if found is None else FOUND), answer)
+        entry = self._after_calls(entry, OK if found is None else FOUND)
+        self._record(case, entry, answer, self._fault(case, document, answer, is_new=found is None))
 
     def _after_calls(self, entry: DocumentEntry, outcome: str) -> DocumentEntry:
         """The document with the requests that were just made for it. The last of them had this outcome."""
@@ -268,13 +280,17 @@ class Converger:
         calls[-1] |= {"outcome": outcome}
         return replace(entry, calls=(*entry.calls, *calls)[-MAX_CALLS:])
 
-    def _record(self, case: CaseFile, entry: DocumentEntry, answer: dict[str, Any]) -> None:
+    def _fault(self, case: CaseFile, document: Document, answer: dict[str, Any], *, is_new: bool) -> str:
+        """What is wrong with what the API holds. What it held before the ledger was lost may have moved on since."""
+        return answer_differs(document, answer, has_moved_on=not is_new and self._may_be_unrecorded(case)) if answer else ""
+
+    def _record(self, case: CaseFile, entry: DocumentEntry, answer: dict[str, Any], fault: str) -> None:
         document = entry.record.document
-        fault = answer_differs(document, answer) if answer else ""
         if fault:
-            case.open_finding(fault, document.key, self._now())
-            self._count("Findings", provider=case.provider, event_type=fault)
+            self._find(case, fault, document.key)
         number = str(answer.get("number") or "")
+        if document.draft and answer.get("is_draft") is False:
+            entry = replace(entry, record=replace(entry.record, observed=self._seen_final(document, number)))
         if document.kind is DocumentKind.FINALIZATION:
             draft = case.documents[document.refers_to]
             case.store_document(replace(draft, record=replace(draft.record, number=number)))
@@ -287,6 +303,10 @@ class Converger:
         )
         case.store_document(replace(entry, record=issued, issued_at=self._now(), sent=True))
         self._count("DocumentsIssued", provider=case.provider, event_type=_type_of(document.fact))
+
+    def _seen_final(self, document: Document, number: str) -> Observation:
+        at = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return Observation(document=ObservedDocument(at=at, is_draft=False, total=document.amount, number=number))
 
     def _request(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> dict[str, Any]:
         document, entity_id = entry.record.document, self._entity(entry.record.document, customer)
@@ -352,29 +372,48 @@ class Converger:
         metadata = json.loads(entry.body)["metadata"]
         wanted = {name: metadata[name] for name in _LOOKED_UP_BY}
         found = self._api.find_by_metadata(COLLECTIONS[document.kind], wanted, entity_id=entity_id)
+        if document.kind is DocumentKind.PAYMENT and not found:
+            found = self._recorded_inline(case, document, entity_id)
         if len(found) > 1:
-            case.open_finding("duplicate_document", document.key, self._now())
-            self._count("Findings", provider=case.provider, event_type="duplicate_document")
+            self._find(case, "duplicate_document", document.key)
         return min(found, key=lambda one: (str(one.get("created_at")), str(one.get("id")))) if found else None
+
+    def _recorded_inline(self, case: CaseFile, document: Document, entity_id: str | None) -> list[dict[str, Any]]:
+        """Records of this payment that came with their invoice, and so say nothing of us but its reference."""
+        wanted = (document.payments[0].reference, document.amount.decimal)
+        listed = self._payments_on(_referred(case, document), entity_id)
+        return [one for one in listed if (one.get("reference"), one.get("amount")) == wanted]
+
+    def _payments_on(self, invoice: RecordedDocument, entity_id: str | None) -> list[dict[str, Any]]:
+        listed = self._api.pages("payments", entity_id=entity_id, query={"invoice_id": {"equals": invoice.api_id}})
+        return [one for one in listed if one.get("invoice_id") == invoice.api_id and not one.get("deleted_at")]
 
     def _remove_payments(self, case: CaseFile, entry: DocumentEntry, customer: BusinessCustomer) -> None:
         """Remove every record of the failed payment from its invoice; inline records have no id until they are listed.
 
-        A list may lag behind. So when it shows none, the invoice itself must show that the money is no longer recorded.
+        A list may lag behind. So when it shows none, the invoice itself must show that the money is no longer recorded, or the
+        list must account for all that is: then somebody gave the record another reference, and only a person can tell.
         """
         document = entry.record.document
         invoice = case.documents[document.refers_to].record
-        query = {"invoice_id": {"equals": invoice.api_id}}
-        listed = list(self._api.pages("payments", entity_id=customer.entity_id, query=query))
-        recorded = [one for one in listed if one.get("invoice_id") == invoice.api_id and not one.get("deleted_at")]
+        recorded = self._payments_on(invoice, customer.entity_id)
         failed = [one for one in recorded if one.get("reference") == document.payment_id]
         for payment in failed:
             key = idempotency_key(entry.idempotency_key, payment["id"])
             self._api.delete(f"/payments/{payment['id']}", entity_id=customer.entity_id, idempotency_key=key)
-        if not failed:
-            held = self._api.get(f"/invoices/{invoice.api_id}", entity_id=customer.entity_id)
-            if held.get("total_paid", 0) >= case.recorded_on(invoice.document).decimal:
-                raise InDoubt("payment_not_listed")
+        if failed:
+            return
+        paid = self._api.get(f"/invoices/{invoice.api_id}", entity_id=customer.entity_id).get("total_paid", 0)
+        if paid < case.recorded_on(invoice.document).decimal:
+            return
+        if sum(one.get("amount", 0) for one in recorded) < paid:
+            raise InDoubt("payment_not_listed")
+        self._find(case, "payment_record_replaced", document.refers_to)
+
+    def _find(self, case: CaseFile, code: str, subject: str) -> None:
+        """Something that only a person can put right, which no plan can see."""
+        case.open_finding(code, subject, self._now())
+        self._count("Findings", provider=case.provider, event_type=code)
 
 
 def _type_of(identity: str) -> str:

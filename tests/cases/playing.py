@@ -268,18 +268,35 @@ def _paid(document: Document, documents: list[Document]) -> Decimal:
 
 def in_sandbox(story: Story) -> Outcome:
     """The case played with the real registration, ledger and worker against the sandbox."""
-    settings = {number: answer == "valid" for number, answer in story.registry.items() if answer != "no answer"}
-    world = World(tax_numbers=settings)
+    return _played(story, again=None)
+
+
+def in_sandbox_after_a_loss(story: Story, order: Callable[[list[Fact | str]], list[Fact | str]]) -> Outcome:
+    """The same with an API that ignores idempotency keys; then the ledger is lost, and all is told again in this order."""
+    return _played(story, again=order, idempotency_headers=())
+
+
+def _played(story: Story, again: Callable[[list[Fact | str]], list[Fact | str]] | None, **settings: Any) -> Outcome:
+    answers = {number: answer == "valid" for number, answer in story.registry.items() if answer != "no answer"}
+    world = World(tax_numbers=answers, **settings)
     world.seconds = NOW
     if "no answer" in story.registry.values():
         world.sandbox.faults.add(RegistryDown(kind="registry_down", times=None))
+    registration = _adopting(world, story) if story.taxes else registration_of(story)
+    facts = list(_facts(story))
+    retried = _told(world, story, registration, facts)
+    if again:
+        world.lose_ledger()
+        retried = _told(world, story, registration, again(facts))
+    return _outcome(world, retried, story)
+
+
+def _told(world: World, story: Story, registration: Fact, facts: list[Fact | str]) -> list[bool]:
     issuer = _platform_registration(story)
     if issuer:
         world.registrar.take(issuer, "evt_platform")
-    registration = _adopting(world, story) if story.taxes else registration_of(story)
     world.registrar.take(registration, "evt_0")
-    retried = [_take(world, arrived, number) for number, arrived in enumerate(_facts(story), 1)]
-    return _outcome(world, retried, story)
+    return [_take(world, arrived, number) for number, arrived in enumerate(facts, 1)]
 
 
 def _adopting(world: World, story: Story) -> Fact:

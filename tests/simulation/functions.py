@@ -134,7 +134,7 @@ def load(sources: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Call
     handlers = {}
     sqs: Any = _Sqs()
     connected = partial(worker.worker_handler, sqs=sqs, count=_count, clock=_Clock.time)
-    parts: dict[str, Any] = {"converger": partial(_Active, "converger"), "registrar": partial(_Active, "registrar")}
+    parts: dict[str, Any] = {"converger": lambda *_: _Active("converger"), "registrar": partial(_Active, "registrar")}
     parts |= {"allowance": partial(_Allowance, "allowance")}
     parts |= {"queues": partial(_Active, "queues"), "table": partial(_WorldPart, "table")}
     parts |= {"now": lambda: running[-1].seconds(), "timestamp": lambda: running[-1].timestamp()}  # noqa: PLW0108 - the world of the moment

@@ -12,7 +12,7 @@ import pytest
 from quittance.document_changes import RECORDED_WITHIN_S, DocumentChanges
 from quittance.documents import RecordedDocument
 from quittance.entities import connection_of
-from quittance.errors import Reject, Retry
+from quittance.errors import InDoubt, Reject, Retry
 from quittance.explanation import as_text, explain_case
 from quittance.ledger import CaseFile, Ledger
 from quittance.money import Money
@@ -222,6 +222,40 @@ def test_a_payment_that_failed_late_is_removed_by_us_and_that_is_no_finding() ->
     pay(by_hand, 100.0, reference="pay_1")
     by_hand.deliver(*by_hand.deliveries())
     assert by_hand.findings == standing | {"document_paid_by_hand"}
+
+
+def replace_reference(by_hand: ByHand) -> None:
+    [payment] = by_hand.world.held("payments", by_hand.entity)
+    by_hand.ask("PATCH", f"/payments/{payment['id']}", {"reference": "from Ms Murray"})
+
+
+@pytest.mark.parametrize("acts", [(replace_reference,), (remove_payment, pay_all)])
+def test_a_record_that_is_not_ours_any_more_is_left_to_a_person(acts: tuple[Act, ...]) -> None:
+    """The invoice is paid still, and all that the API lists on it was entered by hand: asking again would change nothing."""
+    by_hand = ByHand(succeeded())
+    by_hand.do(*acts)
+    by_hand.world.take(fact("payment.failed", "pay_1", 10000, minute=30))
+    assert by_hand.findings == {"payment_failed_after_success", "payment_record_replaced"}
+    assert by_hand.world.counts["Findings stripe payment_record_replaced"] == 1
+    assert str(by_hand.held()["total_paid"]) == "100"
+    known = by_hand.world.table.items()
+    by_hand.world.take(fact("payment.failed", "pay_1", 10000, minute=30))
+    assert by_hand.world.table.items() == known
+
+
+def test_a_record_entered_by_hand_does_not_hide_that_the_list_lags() -> None:
+    by_hand = ByHand(renewal(10000))
+    pay(by_hand, 20.0)
+    by_hand.world.seconds += 100
+    by_hand.world.take(succeeded(8000, invoice_id="in_1"))
+    lag = {"kind": "lookup_lag", "match": {"method": "GET", "path_prefix": "/payments"}, "seconds": 60}
+    by_hand.world.sandbox.faults.add_json(lag)
+    failed = fact("payment.failed", "pay_1", 8000, minute=30)
+    with pytest.raises(InDoubt, match="payment_not_listed"):
+        by_hand.world.take(failed)
+    by_hand.world.take(failed)
+    assert str(by_hand.held()["total_paid"]) == "20"
+    assert "payment_record_replaced" not in by_hand.findings
 
 
 def test_a_payment_that_people_entered_is_not_missed_when_ours_arrives() -> None:

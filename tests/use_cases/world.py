@@ -31,7 +31,11 @@ class World:
         self.api = SpaceInvoices("http://sandbox", lambda: "sk_sandbox_test", transport=mounted(self.sandbox))
         self.counts: Counter[str] = Counter()
         self.revisits: deque[tuple[str, str, str, str]] = deque()
-        self.registrar = Registrar(
+        self.look_up_before = ""
+        self.registrar = self._registrar()
+
+    def _registrar(self) -> Registrar:
+        return Registrar(
             ledger=Ledger(self.table),
             api=self.api,
             stage="test",
@@ -39,6 +43,12 @@ class World:
             revisit_later=self._revisit_later,
             count=self._count,
         )
+
+    def lose_ledger(self) -> None:
+        """What the ledger knew is gone, what the invoicing API holds is not, and the operator has said so."""
+        self.table = MemoryTable()
+        self.registrar = self._registrar()
+        self.look_up_before = datetime.fromtimestamp(self.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _revisit_later(self, provider: str, account: str, payment_id: str, reason: str) -> None:
         self.revisits.append((provider, account, payment_id, reason))
@@ -56,6 +66,7 @@ class World:
             stage="test",
             now=lambda: self.seconds,
             count=self._count,
+            look_up_before=self.look_up_before,
         )
 
     def register(self, customer_id: str = "bc_1", **profile: Any) -> None:

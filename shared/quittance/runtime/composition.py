@@ -69,8 +69,9 @@ def _log_exchange(exchange: Exchange) -> None:
     logger.info("invoicing API asked", extra=details | {"api_request_id": exchange.request_id})
 
 
-def converger() -> Converger:
-    ledger = Ledger(table())
+def converger(store: DynamoTable | None = None) -> Converger:
+    """`store` is the table that the function reads anyway: each has connections of its own."""
+    ledger = Ledger(store or table())
     return Converger(
         ledger=ledger,
         customers=CustomerDirectory(ledger, now),
@@ -78,18 +79,21 @@ def converger() -> Converger:
         stage=os.environ["STAGE"],
         now=now,
         count=count,
+        look_up_before=os.environ.get("LOOK_UP_PAYMENTS_BEFORE", ""),
     )
 
 
 def document_changes() -> DocumentChanges:
-    ledger = Ledger(table())
+    store = table()
+    ledger = Ledger(store)
     return DocumentChanges(
-        ledger=ledger, customers=CustomerDirectory(ledger, now), revisit=converger().revisit, now=now, count=count
+        ledger=ledger, customers=CustomerDirectory(ledger, now), revisit=converger(store).revisit, now=now, count=count
     )
 
 
 def fee_closing() -> FeeClosing:
-    return FeeClosing(table=table(), take=converger().take, now=now, count=count)
+    store = table()
+    return FeeClosing(table=store, take=converger(store).take, now=now, count=count)
 
 
 def registrar() -> Registrar:
