@@ -31,7 +31,7 @@ class Explainer:
         self._payouts = Payouts(view.table)
 
     def payment(self, case: CaseFile) -> dict[str, Any]:
-        """Everything about a payment, and whether each of its documents follows from the ledger again; a payout is tied out."""
+        """Everything about a payment, and whether each of its documents follows from the ledger again; or a payout, tied out."""
         customer = self._view.customer_of(case)
         reports = self._ledger.reports(case)
         derivations = self._derivations(case, customer, reports) if customer else {}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from quittance.ledger import (
     CASE_PREFIX,
     HEAD,
@@ -22,7 +20,7 @@ from quittance.ledger import (
 )
 from quittance.plan import Plan, plan
 from quittance.registration import PROFILE, CustomerDirectory, customer_pk, read_customer
-from quittance.runtime.table import DynamoTable
+from quittance.runtime.table import DynamoTable, plain_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,10 +115,8 @@ class LedgerView:
             ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
             **names,
         )
-        restore = TypeDeserializer().deserialize
         for page in pages:
-            for item in page["Items"]:
-                yield {name: restore(value) for name, value in item.items()}
+            yield from map(plain_item, page["Items"])
 
 
 def _names(item: Item, some_id: str) -> bool:

@@ -36,8 +36,6 @@ NOT_PLANNED = "not planned"
 class Derivation:
     """What came of planning a document again."""
 
-    facts: tuple[str, ...]
-    """Identities of the facts that were known."""
     differs: tuple[str, ...] = ()
     """Names of what came out differently, of the document and of its request; empty when it is the same to the byte."""
 
@@ -72,7 +70,7 @@ def derive(
         least = differs if least is None or len(differs) < len(least) else least
         if not least:
             break
-    return Derivation(facts=tuple(fact.identity for fact in facts), differs=least or ())
+    return Derivation(differs=least or ())
 
 
 def through_time(customer: BusinessCustomer, registrations: Iterable[Item]) -> list[BusinessCustomer]:

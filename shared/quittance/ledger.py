@@ -1,15 +1,17 @@
 """The ledger: every payment's facts, documents and findings, under one partition key.
 
-    CASE#{provider}#{account}#{id}   HEAD             version, lease, members, waiting; or `part_of`: the case it was joined to
-                                     FACT#{identity}  the fact, the first event that reported it
-                                     DOC#{key}        the intention, the exact request, its idempotency key, the result
-                                     EVIDENCE#{key}   what the registry of tax numbers said about a buyer
-                                     FEE#{key}        a fee noted for a month: see `fee_months`
-                     FINDING#{code}#{subject}
+    CASE#{provider}#{account}#{id}
+        HEAD                       version, lease, members, waiting, whose it is; or `part_of`: the case it was joined to
+        FACT#{identity}            the fact, the first event that reported it
+        DOC#{key}                  the intention, the exact request, its idempotency key, the calls, the result, what became of it
+        EVIDENCE#{key}             what the registry of tax numbers said about a buyer
+        FEE#{key}                  a fee noted for a month: see `fee_months`
+        FINDING#{code}#{subject}   what a person should know: when it was found, and when it was resolved
     REPORTS#{provider}#{account}#{id}
-                     {identity}#{event}#{n}  an event that told a known fact once more, and what it changed; n: see `version`
-    OWNER#{provider}#{account}       OWNER            the business customer whose money it is
-                                     WAITING#{id}     a case that waits for the owner to be registered
+        {identity}#{event}#{n}     an event that told a known fact once more, and what it changed, in the n-th version of the case
+    OWNER#{provider}#{account}
+        OWNER                      the business customer whose money it is
+        WAITING#{id}               a case that waits for the owner to be registered
 
 A case is committed in one transaction that holds only if nobody else changed it in between (HEAD's version). Several ids may
 name one payment (a payment intent, its charge, the billing invoice it pays): each is the HEAD of its own partition, and
@@ -282,7 +284,7 @@ class CaseFile:
             self.is_changed = True
 
     def open_finding(self, code: str, subject: str, now: int) -> None:
-        """A finding that stands until a human closes it."""
+        """A finding that no plan takes back: it stays with the case, and tells what happened."""
         if f"{code}#{subject}" not in self.findings:
             self._store_finding(code, subject, now, {})
 

@@ -110,8 +110,10 @@ def test_the_text_names_document_reason_and_what_is_missing(world: World) -> Non
     world.take(succeeded(10000), refund("re_1", 2500))
     explanation = explained(world)
     text = as_text(explanation)
-    assert f"invoice {explanation['documents'][0]['number']}" in text
-    assert "because refund: credit note, refers to invoice:payment:pay_1" in text
+    number, credited_by = (one["number"] for one in explanation["documents"])
+    assert f"payment succeeded: pay_1  100.00 EUR  (event evt_payment.succeeded#pay_1)\n    -> invoice {number}\n" in text
+    assert f"because refund: credit note, refers to invoice {number}, dated" in text
+    assert text.endswith(f"invoice {number} -> credit note {credited_by}: credited 25.00 EUR of 100.00 EUR\n")
     missing = explanation | {"missing": [explanation["documents"][0]], "documents": []}
     assert "missing: invoice:payment:pay_1  100.00 EUR" in as_text(missing)
 
@@ -138,7 +140,34 @@ def test_every_event_of_a_fact_is_named_with_what_it_did(world: World) -> None:
     told = [(event["event_id"], event["outcome"], event.get("fields", [])) for event in fact["events"]]
     assert told == [("evt_1", "new", []), ("evt_2", "merged", ["fee"]), ("evt_3", "known", []), ("evt_4", "conflict", ["amount"])]
     text = as_text(explanation)
-    assert "told again by evt_2 (completed fee); evt_3 (nothing new); evt_4 (does not count: contradicts amount)" in text
+    assert "told again by evt_2 (completed fee); evt_3 (nothing new); evt_4 (does not count: another amount, 90.00 EUR)" in text
+
+
+def test_what_is_done_to_a_document_is_named_after_it() -> None:
+    world = World()
+    world.register(policy={"send_email": True})
+    world.take(succeeded(10000, payer=Payer(email="mina@example.com")), a_fact("payment.failed", "pay_1", 10000, minute=30))
+    text = as_text(explained(world))
+    number = explained(world)["documents"][0]["number"]
+    assert f"    -> invoice {number}, email of invoice {number}\n" in text
+    assert f"  email of invoice {number}  100.00 EUR  sent at 2026-11-20T14:00:00Z\n" in text
+    assert "    because document sent to its payer, dated 2026-11-20, policy 1\n" in text
+    assert f"  payment removal of invoice {number}  100.00 EUR  done at 2026-11-20T14:00:00Z\n" in text
+
+
+def test_what_happened_at_one_moment_is_told_in_its_course(world: World) -> None:
+    world.take(succeeded(), dispute("lost"), dispute("opened"))
+    assert [fact["fact"].partition("#")[0] for fact in explained(world)["facts"]] == [
+        "payment.succeeded",
+        "dispute.opened",
+        "dispute.lost",
+    ]
+    assert "  dispute opened: dp_1 -> dispute lost: dp_1: the dispute was lost\n" in as_text(explained(world))
+
+
+def test_documents_of_one_second_are_told_in_the_order_in_which_they_were_issued(world: World) -> None:
+    world.take(succeeded(), refund("re_1", 2500), dispute("lost", 5000))
+    assert [one["number"] for one in explained(world)["documents"]] == ["2026-00001", "CN-2026-00001", "CN-2026-00002"]
 
 
 def test_what_took_the_place_of_what(world: World) -> None:

@@ -79,7 +79,14 @@ def test_arrows_lead_from_a_fact_to_its_document_and_on_to_what_corrects_it(expl
 
 def test_amounts_numbers_times_and_failures_are_readable(explained: dict[str, Any]) -> None:
     shown = " ".join(texts(timeline_svg(explained)))
-    for words in ("119.00 EUR", "25.00 EUR", "2026-12-20", "POST /invoices 503", "contradicted by evt_other: amount", "in po_1"):
+    for words in (
+        "119.00 EUR",
+        "25.00 EUR",
+        "2026-12-20",
+        "POST /invoices 503",
+        "contradicted (amount 99.00 EUR) by evt_other",
+        "in po_1",
+    ):
         assert words in shown
     for document in explained["documents"]:
         assert (document["number"] or "Email") in shown
@@ -101,6 +108,17 @@ def test_boxes_of_a_lane_never_overlap(explained: dict[str, Any]) -> None:
     for x in {one[0] for one in placed}:
         lane = sorted(one[1:] for one in placed if one[0] == x)
         assert all(y + height < next_y for (y, height), (next_y, _) in pairwise(lane))
+
+
+def test_what_is_too_long_for_the_picture_is_cut_in_its_middle(explained: dict[str, Any]) -> None:
+    narrow = explained | {"documents": [one | {"calls": []} for one in explained["documents"]]}
+    (short,) = [words for words in texts(timeline_svg(narrow)) if words.startswith("stripe acct_1")]
+    waits = [{"fact": f"refund.succeeded#{'r' * 240}", "for": "payment"}]
+    shown = texts(timeline_svg(narrow | {"also_known_as": [f"ch_{'x' * 60}"] * 4, "waiting": waits, "payment_id": "p" * 250}))
+    assert short.endswith("documents stand at 94.00 EUR")
+    (subtitle,) = [words for words in shown if words.startswith("stripe acct_1")]
+    assert subtitle.endswith("documents stand at 94.00 EUR")
+    assert sum("\N{HORIZONTAL ELLIPSIS}" in words for words in shown) == 3
 
 
 def test_what_is_missing_is_last_and_dashed(explained: dict[str, Any]) -> None:

@@ -154,8 +154,3 @@ def test_an_event_that_is_not_known_is_not_the_origin() -> None:
     entry = case.documents[INVOICE]
     entry.body = entry.body.replace("evt_0", "evt_9")
     assert _derived(world, case).differs == ("request.metadata",)
-
-
-def test_what_was_known_is_told() -> None:
-    world = told(succeeded(), refund("re_1", 2500))
-    assert _derived(world, _case(world)).facts == ("payment.succeeded#pay_1",)

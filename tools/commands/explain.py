@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quittance.explanation import as_text
+from quittance.facts import PAYOUT_TYPES, FactType
 from quittance.ledger import CASE_PREFIX, case_names
 from quittance.registration import customer_pk
 from tools.commands.options import AsJson, Stack
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _EVENT_PREFIX = "EVENT#"
 _REPORTS_PREFIX = "REPORTS#"
+_DRAWN = ("payment", "payout")
 _OF_A_PAYMENT = (CASE_PREFIX, _REPORTS_PREFIX)
 
 
@@ -52,6 +54,8 @@ def explain(
 ) -> None:
     """Show a payment's facts, its documents with rule, calls and reason for each, and what is missing, waiting or wrong.
 
+    The id of a payout shows its lines with the documents behind each.
+
     Event and document ids are found at once. Any other id is searched for in the whole ledger unless --provider and --account
     say whose payment it is. Nothing is asked of the invoicing API: each document is also derived once more from what was known
     when it was issued.
@@ -64,14 +68,14 @@ def explain(
         view = target.ledger
         explainer = Explainer(view)
         items = [] if provider else view.find(some_id) or view.search(some_id)
-        cases = _of_account(view, provider, account, some_id) if provider and account else list(_cases(view, items))
+        cases = _of_account(view, provider, account, some_id) if provider and account else list(_cases(view, _listed(items)))
         explanations = [explainer.payment(case) for case in cases] + list(_others(explainer, items))
         if not explanations:
             raise TargetError(f"the ledger knows no {some_id}")
         for one in explanations:
             typer.echo(json.dumps(one, ensure_ascii=False) if as_json else _text_of(one).rstrip())
         if timeline:
-            _draw([one for one in explanations if one["kind"] == "payment"], some_id, timeline)
+            _draw([one for one in explanations if one["kind"] in _DRAWN], some_id, timeline)
         if reproduce:
             _reproduce(explainer, cases, some_id, reproduce)
 
@@ -79,6 +83,13 @@ def explain(
 def _of_account(view: LedgerView, provider: str, account: str, case_id: str) -> list[CaseFile]:
     case = view.case(provider, account, case_id)
     return [case] if case.facts else []
+
+
+def _listed(items: Iterable[Item]) -> list[Item]:
+    """Without the marks of a payout on its payments, if the payout is there itself: it lists them."""
+    known = [(item["sk"].removeprefix("FACT#").partition("#")[0], item) for item in items]
+    has_payout = any(kind in PAYOUT_TYPES for kind, _ in known)
+    return [item for kind, item in known if not (has_payout and kind == FactType.PAYMENT_SETTLED)]
 
 
 def _cases(view: LedgerView, items: Iterable[Item]) -> Iterator[CaseFile]:

@@ -130,8 +130,9 @@ class _Drawing:
         return "\n".join(parts) + "\n"
 
     def _head(self) -> Iterator[str]:
-        yield _text(_MARGIN, 40, self.scene.title, size=20, weight=600)
-        yield _text(_MARGIN, 62, self.scene.subtitle, colour=_MUTED, size=12)
+        room = self.width - 2 * _MARGIN
+        yield _text(_MARGIN, 40, _shortened(self.scene.title, room, 20), size=20, weight=600)
+        yield _text(_MARGIN, 62, _shortened(self.scene.subtitle, room, 12), colour=_MUTED, size=12)
         for lane in self.scene.lanes:
             x = self._left(lane)
             yield _text(x, _HEADER - 18, LANES[lane], size=12, weight=600, colour=_MUTED)
@@ -192,9 +193,11 @@ class _Drawing:
         yield "</g>"
 
     def _notes(self) -> Iterator[str]:
+        left = self._left(self.scene.lanes[0])
         for number, note in enumerate(self.scene.notes):
             colour = _TONES["bad"][0] if note.tone == "bad" else _INK
-            yield _text(self._left("facts"), self.bottom + (number + 1) * _NOTE_HEIGHT, note.words, colour=colour, size=12)
+            words = _shortened(note.words, self.width - _MARGIN - left, 12)
+            yield _text(left, self.bottom + (number + 1) * _NOTE_HEIGHT, words, colour=colour, size=12)
 
 
 def _gap(before: Row | None, row: Row) -> float:
@@ -259,7 +262,7 @@ def _width(words: str, size: int) -> float:
 
 
 def _shortened(words: str, room: float, size: int) -> str:
-    """A text cut in its middle where it is too wide: the ends of ids tell them apart. The whole of it is the box's title."""
+    """A text cut in its middle where it is too wide: the ends of ids tell them apart. The whole of a box is its title."""
     if _width(words, size) <= room:
         return words
     kept = len(words)

@@ -99,12 +99,12 @@ class Scene:
 
 
 def scene_of(explained: Mapping[str, Any]) -> Scene:
-    """The timeline of a payment as `explain_case` explains it."""
+    """The timeline of a payment or a payout as `explain_case` explains it."""
     boxes = [*_facts(explained), *_documents(explained), *_missing(explained), *_calls(explained)]
     known = {box.key for box in boxes}
-    used = {box.lane for box in boxes} | {"facts", "documents"}
+    used = {box.lane for box in boxes} | ({"facts", "documents"} if explained["kind"] == "payment" else set())
     return Scene(
-        title=f"Payment {explained['payment_id']}",
+        title=f"{explained['kind'].capitalize()} {explained['payment_id']}",
         subtitle="  \u00b7  ".join(part for part in _about(explained) if part),
         lanes=tuple(lane for lane in LANES if lane in used),
         rows=tuple(_rows(boxes)),
@@ -167,12 +167,12 @@ def _reports(fact: Mapping[str, Any]) -> Iterator[Text]:
     late = f", {between(occurred, recorded)} later" if recorded and recorded - occurred >= LATE_S else ""
     yield Text(f"told by {fact['event_id'] or 'an event without id'}{late}")
     for event in fact["events"][1:]:
-        fields = ", ".join(event.get("fields", ()))
+        fields = f"{', '.join(event.get('fields', ()))} {in_print(event.get('amount'))}".rstrip()
         match event["outcome"]:
             case "conflict":
-                yield Text(f"contradicted by {event['event_id']}: {fields}", "bad")
+                yield Text(f"contradicted ({fields}) by {event['event_id']}", "bad")
             case "merged":
-                yield Text(f"completed by {event['event_id']}: {fields}")
+                yield Text(f"completed ({fields}) by {event['event_id']}")
             case _:
                 yield Text(f"again by {event['event_id']}")
 

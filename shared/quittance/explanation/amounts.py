@@ -1,4 +1,4 @@
-"""Money and moments as explanations have them."""
+"""Money, moments and facts as explanations have them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def in_print(money: dict[str, Any] | Money | None) -> str:
 def total_in_print(total: Decimal | int, currency: str) -> str:
     """An amount in major units as people read it."""
     return f"{total:,.{EXPONENTS[currency]}f} {currency}"
+
+
+def fact_in_words(identity: str) -> str:
+    """`payment.settled#pay_1#po_1` is `payment settled: pay_1, po_1`."""
+    kind, _, ids = identity.partition("#")
+    return f"{kind.replace('.', ' ').replace('_', ' ')}: {ids.replace('#', ', ')}"
 
 
 def moment(seconds: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Everything about one payment as JSON."""
+"""Everything about one payment, or one payout, as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from quittance.documents import DocumentState
 from quittance.explanation.amounts import amount, moment
 from quittance.explanation.rules import rule_of, tax_of
 from quittance.explanation.superseded import superseded
-from quittance.facts import Fact, FactType
+from quittance.facts import PAYOUT_TYPES, Fact, FactType
 from quittance.ledger import MAX_CALLS
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _MAKES_NO_DOCUMENT = {
     FactType.PAYOUT_PAID: "a payout moves no document",
     FactType.PAYOUT_FAILED: "a payout moves no document",
 }
+_IN_ORDER = list(FactType)
+"""At one moment, what can only come first comes first."""
 _HOW_IT_STANDS = {"deleted": "is_deleted", "voided": "is_voided", "draft": "is_draft"}
 
 
@@ -45,21 +47,21 @@ def explain_case(
     reports: Sequence[Item] = (),
     derivations: Mapping[str, Derivation] | None = None,
 ) -> dict[str, Any]:
-    """Everything about one payment as JSON-ready data, without personal data. Amounts are minor units.
+    """Everything about one payment or payout as JSON-ready data, without personal data. Amounts are minor units.
 
     `reports` are the case's (`Ledger.reports`): without them, only the first event of each fact is named. `derivations`, by
     document key, say whether a document follows from the ledger again.
     """
     derived = derivations or {}
     return {
-        "kind": "payment",
+        "kind": "payout" if any(fact.type in PAYOUT_TYPES for fact in case.facts.values()) else "payment",
         "provider": case.provider,
         "account": case.account,
         "payment_id": case.id,
         "also_known_as": list(case.members),
         "business_customer": customer.id if customer else None,
         "entity_id": customer.entity_id if customer else None,
-        "facts": [_fact(fact, case, planned, customer, reports) for fact in in_order(case.facts.values())],
+        "facts": [_fact(fact, case, planned, customer, reports) for fact in _in_order(case.facts.values())],
         "documents": [_issued(entry, customer, derived.get(entry.record.document.key)) for entry in _as_issued(case)],
         "missing": [_missing(document) for document in planned.documents],
         "waiting": waiting(planned, customer),
@@ -72,17 +74,20 @@ def explain_case(
     }
 
 
-def in_order(facts: Iterable[Fact]) -> list[Fact]:
+def _in_order(facts: Iterable[Fact]) -> list[Fact]:
     """Facts by when they happened."""
-    return sorted(facts, key=lambda fact: (fact.occurred_at, fact.identity))
+    return sorted(facts, key=lambda fact: (fact.occurred_at, _IN_ORDER.index(fact.type), fact.identity))
 
 
 def _as_issued(case: CaseFile) -> list[DocumentEntry]:
     """Documents in the order in which they were intended; what refers to another one comes after it."""
 
-    def place(entry: DocumentEntry) -> tuple[int, int]:
+    def depth(entry: DocumentEntry) -> int:
         refers_to = case.documents.get(entry.record.document.refers_to)
-        return int(entry.intended_at), 1 + place(refers_to)[1] if refers_to else 0
+        return 1 + depth(refers_to) if refers_to else 0
+
+    def place(entry: DocumentEntry) -> tuple[int, int, int]:
+        return int(entry.intended_at), case.since[f"DOC#{entry.record.document.key}"].version, depth(entry)
 
     return sorted(case.documents.values(), key=place)
 
@@ -155,16 +160,19 @@ def _fact(
         "documents": [key for key, entry in case.documents.items() if entry.record.document.fact == fact.identity],
         "no_document_because": why_none(fact, case, planned, customer) or None,
         "recorded_at": recorded_at,
-        "events": [first, *(_report(one) for one in reports if one["fact"] == fact.identity)],
+        "events": [first, *(_report(one, case) for one in reports if one["fact"] == fact.identity)],
         "policy": policy,
         "payout": fact.occurrence if fact.type is FactType.PAYMENT_SETTLED else None,
     }
 
 
-def _report(item: Item) -> dict[str, Any]:
+def _report(item: Item, case: CaseFile) -> dict[str, Any]:
+    """What an event did to a known fact; of one that contradicts it, also the amount that does not count."""
     fields = item.get("fields") or sorted(item.get("before", ()))
-    shown = {name: item[name] for name in ("event_id", "outcome")}
-    return shown | {"received_at": moment(int(item["received_at"]))} | ({"fields": fields} if fields else {})
+    shown = {name: item[name] for name in ("event_id", "outcome")} | {"received_at": moment(int(item["received_at"]))}
+    conflict = case.findings.get(f"conflict#{item['fact']}:{item['event_id']}", {})
+    reported = conflict.get("reported", {}).get("amount") if "amount" in fields else None
+    return shown | ({"fields": fields} if fields else {}) | ({"amount": reported} if reported else {})
 
 
 def _missing(document: Document) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentKind, DocumentState
+from quittance.explanation.amounts import fact_in_words, in_print
 from quittance.facts import FactType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from quittance.customers import BusinessCustomer
+    from quittance.documents import Document
     from quittance.facts import Fact
     from quittance.ledger import CaseFile, DocumentEntry
     from quittance.storage import Item
@@ -21,7 +23,6 @@ _BY_DOCUMENT = {
     DocumentKind.DRAFT_REMOVAL: "the draft was taken away: it was never issued",
     DocumentKind.PAYMENT_REMOVAL: "the payment that was recorded on it failed",
     DocumentKind.CREDIT_APPLICATION: "the credit note was set against its invoice",
-    DocumentKind.CREDIT_NOTE: "credited in part or in full",
     DocumentKind.INVOICE: "the credit note was taken back",
 }
 _BY_FACT = {
@@ -45,11 +46,11 @@ def _reports(case: CaseFile, reports: Sequence[Item]) -> Iterator[dict[str, Any]
         first = case.event_ids.get(one["fact"], "")
         if one["outcome"] == "conflict":
             fields = ", ".join(one.get("fields", ()))
-            why = f"{one['fact']}: the first report counts, not another {fields}"
+            why = f"{fact_in_words(one['fact'])}: the first report counts, not another {fields}"
             yield _entry(f"event {one['event_id']}", f"event {first}", why)
         elif one["outcome"] == "merged":
             fields = ", ".join(sorted(one.get("before", ())))
-            yield _entry(f"event {first}", f"event {one['event_id']}", f"{one['fact']}: completed by {fields}")
+            yield _entry(f"event {first}", f"event {one['event_id']}", f"{fact_in_words(one['fact'])}: completed by {fields}")
 
 
 def _facts(case: CaseFile) -> Iterator[dict[str, Any]]:
@@ -88,8 +89,16 @@ def _documents(case: CaseFile) -> Iterator[dict[str, Any]]:
     for entry in case.documents.values():
         document = entry.record.document
         earlier = case.documents.get(document.refers_to)
-        if earlier and document.kind in _BY_DOCUMENT and entry.record.state is DocumentState.ISSUED:
-            yield _entry(_name(earlier), _name(entry), f"{_BY_DOCUMENT[document.kind]}: {document.reason}")
+        why = _why_corrected(document, earlier.record.document) if earlier else None
+        if earlier and why and entry.record.state is DocumentState.ISSUED:
+            yield _entry(_name(earlier), _name(entry), why)
+
+
+def _why_corrected(document: Document, earlier: Document) -> str | None:
+    """What a document did to the one that it refers to; None if that stands as it did."""
+    if document.kind is DocumentKind.CREDIT_NOTE:
+        return f"credited {in_print(document.amount)} of {in_print(earlier.amount)}"
+    return _BY_DOCUMENT.get(document.kind)
 
 
 def _name(entry: DocumentEntry) -> str:

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentState
-from quittance.explanation.amounts import in_print
+from quittance.explanation.amounts import fact_in_words, in_print
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 WIDTH = 120
 """Columns. Only a single word that is longer stays as it is: ids are there to be copied."""
 _PAYOUT_LINES = 30
-_OUTCOMES = {"known": "nothing new", "merged": "completed", "conflict": "does not count: contradicts"}
+_OUTCOMES = {"known": "nothing new", "merged": "completed", "conflict": "does not count: another"}
+_DONE = {"invoice": "issued", "credit_note": "issued", "email": "sent"}
+"""What is said of a document that the API made, or of a request about one that it carried out: `done` of all others."""
 _CALL_OUTCOMES = {"ok": "done", "found": "found what an earlier request had made"}
 
 
 def as_text(explained: dict[str, Any]) -> str:
     """Any explanation of `quittance.explanation` as text."""
-    lines = _of_payment(explained) if explained["kind"] == "payment" else _of_customer(explained)
+    lines = _of_customer(explained) if explained["kind"] == "business_customer" else _of_payment(explained)
     return "\n".join(part for line in lines for part in _wrapped(line)) + "\n"
 
 
@@ -38,50 +40,87 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _of_payment(explained: dict[str, Any]) -> Iterator[str]:
-    owner = explained["business_customer"] or "(none registered yet)"
-    yield f"payment {explained['payment_id']} ({explained['provider']} {explained['account']}) of business customer {owner}"
-    if explained["also_known_as"]:
-        yield f"  also known as {', '.join(explained['also_known_as'])}"
-    if payout := explained.get("payout"):
-        yield from _payout(payout)
+    yield from _head(explained)
+    names = _names(explained["documents"])
+    is_payout = explained["kind"] == "payout"  # which moves no document; those of its payments are told with its lines
     yield "what happened"
     for fact in explained["facts"]:
-        yield from _fact(fact)
-    yield "documents" if explained["documents"] else "no documents"
+        yield from _fact(fact, names, makes_documents=not is_payout)
+    if not is_payout:
+        yield "documents" if explained["documents"] else "no documents"
     for document in explained["documents"]:
-        yield from _document(document)
-    for document in explained["missing"]:
-        yield f"missing: {document['key']}  {in_print(document['amount'])}, because {document['reason']}"
-    for waits in explained["waiting"]:
-        yield f"waiting: {waits['fact'] or 'everything'} waits for {waits['for']}"
-    for finding in explained["findings"]:
-        yield f"finding: {finding['code']} ({finding['subject']})"
+        yield from _document(document, names)
+    yield from _left(explained)
     if explained["superseded"]:
         yield "what took the place of what"
     for one in explained["superseded"]:
-        yield f"  {one['what']} -> {one['by']}: {one['why']}"
+        yield f"  {_either_in_words(one['what'], names)} -> {_either_in_words(one['by'], names)}: {one['why']}"
 
 
-def _fact(fact: dict[str, Any]) -> Iterator[str]:
-    payout = f", in payout {fact['payout']}" if fact.get("payout") else ""
+def _head(explained: dict[str, Any]) -> Iterator[str]:
+    owner = explained["business_customer"] or "(none registered yet)"
+    payout = explained.get("payout")
+    arrived = f", {payout['state']} {payout['occurred_at']}: {in_print(payout['amount'])}" if payout else ""
+    account = f"{explained['provider']} {explained['account']}"
+    yield f"{explained['kind']} {explained['payment_id']} ({account}) of business customer {owner}{arrived}"
+    if explained["also_known_as"]:
+        yield f"  also known as {', '.join(explained['also_known_as'])}"
+    if payout:
+        yield from _payout(payout)
+
+
+def _left(explained: dict[str, Any]) -> Iterator[str]:
+    """What is still to be done, by whomever."""
+    for document in explained["missing"]:
+        yield f"missing: {document['key']}  {in_print(document['amount'])}, because {document['reason']}"
+    for waits in explained["waiting"]:
+        yield f"waiting: {fact_in_words(waits['fact']) if waits['fact'] else 'everything'} waits for {waits['for']}"
+    for finding in explained["findings"]:
+        yield f"finding: {finding['code']} ({finding['subject']})"
+
+
+def _names(documents: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """What each document is called, by its key and by its number: by its number, or by the document that it is about."""
+    names: dict[str, str] = {}
+    for one in documents:  # what refers to another one comes after it
+        kind = f"{'draft ' if one['draft'] else ''}{one['kind'].replace('_', ' ')}"
+        is_about = names.get(one["refers_to"] or "") if one["kind"] not in {"invoice", "credit_note"} else None
+        names[one["key"]] = f"{kind} of {is_about}" if is_about else f"{kind} {one['number'] or one['key']}"
+    return names | {one["number"]: names[one["key"]] for one in documents if one["number"]}
+
+
+def _either_in_words(what: str, names: dict[str, str]) -> str:
+    """What is superseded or supersedes it: a document, facts, or an event or a policy, which say so themselves."""
+    if what in names or what.startswith(("event ", "policy ")):
+        return names.get(what, what)
+    return "; ".join(fact_in_words(one) for one in what.split(", "))
+
+
+def _fact(fact: dict[str, Any], names: dict[str, str], *, makes_documents: bool) -> Iterator[str]:
+    what = fact_in_words(fact["fact"].removesuffix(f"#{fact['payout']}"))
+    payout = f", in payout {fact['payout']}" if fact["payout"] else ""
     money = f"{in_print(fact['amount'])}  " if fact["amount"] else ""
-    yield f"  {fact['occurred_at']}  {fact['fact']}  {money}(event {fact['event_id'] or 'unknown'}{payout})"
-    yield f"    -> {', '.join(fact['documents']) or fact['no_document_because']}"
+    yield f"  {fact['occurred_at']}  {what}  {money}(event {fact['event_id'] or 'unknown'}{payout})"
+    if makes_documents:
+        yield f"    -> {', '.join(names[key] for key in names if key in fact['documents']) or fact['no_document_because']}"
     if again := [_told_again(one) for one in fact["events"][1:]]:
         yield f"    told again by {'; '.join(again)}"
 
 
 def _told_again(event: dict[str, Any]) -> str:
     fields = f" {', '.join(event['fields'])}" if event.get("fields") else ""
-    return f"{event['event_id'] or 'an event without id'} ({_OUTCOMES[event['outcome']]}{fields})"
+    said = f", {in_print(event['amount'])}" if event.get("amount") else ""
+    return f"{event['event_id'] or 'an event without id'} ({_OUTCOMES[event['outcome']]}{fields}{said})"
 
 
-def _document(document: dict[str, Any]) -> Iterator[str]:
-    known_as = " ".join(part for part in (document["number"], document["id"] and f"({document['id']})") if part)
-    kind = f"{'draft ' if document['draft'] else ''}{document['kind'].replace('_', ' ')}"
+def _document(document: dict[str, Any], names: dict[str, str]) -> Iterator[str]:
+    name = names[document["key"]]
+    known_as = f"{name} ({document['id']})" if document["id"] else name
+    state = _DONE.get(document["kind"], "done") if document["state"] == DocumentState.ISSUED else document["state"]
     issued = f" at {document['issued_at']}" if document["issued_at"] else ""
-    yield f"  {kind} {known_as or document['key']}  {in_print(document['amount'])}  {document['state']}{issued}"
-    refers_to = f", refers to {document['refers_to']}" if document["refers_to"] else ""
+    yield f"  {known_as}  {in_print(document['amount'])}  {state}{issued}"
+    about = names.get(document["refers_to"] or "")
+    refers_to = f", refers to {about}" if about and about not in name else ""
     yield f"    because {document['reason']}{refers_to}, dated {document['date']}, policy {document['policy']}"
     yield from _why(document)
     if document["error"]:
@@ -134,7 +173,6 @@ def _calls(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _payout(payout: dict[str, Any]) -> Iterator[str]:
-    yield f"payout {payout['payout_id']}, {payout['state']} {payout['occurred_at']}: {in_print(payout['amount'])}"
     currency = payout["amount"]["currency"]
     parts = [
         f"{name} {in_print({'value': payout[name], 'currency': currency})}"
@@ -142,7 +180,10 @@ def _payout(payout: dict[str, Any]) -> Iterator[str]:
         if payout[name]
     ]
     residual = in_print({"value": payout["residual"], "currency": currency})
-    yield f"  {', '.join(parts) or 'nothing explains it'}; residual {residual}"
+    if payout["state"] == "failed":
+        yield "  nothing arrived, so there is nothing to explain"
+    else:
+        yield f"  {', '.join(parts) or 'nothing explains it'}; residual {residual}"
     for line in payout["lines"][:_PAYOUT_LINES]:
         documents = ", ".join(one["number"] or one["id"] for one in line["documents"])
         verdict = f"unexplained: {line['reason'].replace('_', ' ')}" if line["reason"] else documents or "no document is due"
