@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from quittance.errors import Park, Retry
-from quittance.providers.payload import without_nulls
+from quittance.errors import Park, Reject, Retry
+from quittance.providers.payload import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +30,7 @@ class ProviderApi:
         self._client = httpx.Client(base_url=base_url, headers=dict(headers), transport=transport, timeout=timeout_s)
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The JSON object at `path`, its non-integer numbers as `Decimal`, without the members that are null.
+        """The JSON object at `path`, without the members that are null.
 
         Raises `Retry` when the API cannot be reached, limits the rate, does not know the key or fails, and `Park` when it says
         that there is no such object or that the request makes no sense. No message holds what was asked for or answered.
@@ -48,17 +46,11 @@ class ProviderApi:
             raise Retry("provider_unavailable", str(status), delay_s=_asked_delay_s(answer))
         if not answer.is_success:
             raise Park("object_not_found", str(status))
-        return _object(answer)
-
-
-def _object(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        document = json.loads(answer.content, parse_float=Decimal, object_pairs_hook=without_nulls)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise Retry("provider_unreadable_answer")
-    return document
+        try:
+            return json_object(answer.content)
+        except Reject:
+            # Something in between may have answered in the API's place.
+            raise Retry("provider_unreadable_answer") from None
 
 
 def _asked_delay_s(answer: httpx.Response) -> int | None:

@@ -103,9 +103,10 @@ def test_what_is_told_without_a_time_is_never_taken_for_a_repetition() -> None:
         ("dreamt", "EventsNotUnderstood", "unknown_status"),
     ],
 )
-def test_what_was_fetched_is_counted_as_what_became_of_it(
-    monkeypatch: pytest.MonkeyPatch, cloud: Any, capsys: pytest.CaptureFixture[str], status: str, metric: str, event_type: str
-) -> None:
+def test_what_was_fetched_is_counted_and_written_as_what_became_of_it(
+    monkeypatch: pytest.MonkeyPatch, cloud: Any, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
+    status: str, metric: str, event_type: str,
+) -> None:  # fmt: skip
     cloud.configure("mollie", secret="secret", api_key=API_KEY)
     payment = {
         "id": "tr_1",
@@ -118,6 +119,9 @@ def test_what_was_fetched_is_counted_as_what_became_of_it(
     fetching.fetcher().take("mollie", Reference("payment", "tr_1"), told)
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert (line[metric], line["provider"], line["event_type"]) == ([1.0], "mollie", event_type)
+    (record,) = caplog.records
+    assert (record.getMessage(), record.__dict__["event_id"]) == ("delivery accepted", "tr_1")
+    assert (record.__dict__["reason"] == event_type) is (metric == "EventsNotUnderstood"), "what is not understood can be found"
 
 
 @pytest.mark.parametrize(("environment", "taken"), [("live", False), ("sandbox", True)])

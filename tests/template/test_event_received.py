@@ -13,8 +13,8 @@ from tests.template.conftest import Template, arn_of, text_of
 pytestmark = pytest.mark.xdist_group("template")
 
 OF_THE_ENTRANCE = "EventReceived"
-NEVER_RECEIVED = {"PaymentRevisitedQueue", "DocumentChangedQueue", "FeesClosedQueue"}
-"""What no provider's event is about."""
+NEVER_RECEIVED = {"DocumentChangedQueue"}
+"""What only the invoicing API's deliveries are about."""
 
 
 def test_nothing_of_it_is_there_unless_asked_for(template: Template) -> None:

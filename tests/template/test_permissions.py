@@ -17,9 +17,9 @@ pytestmark = pytest.mark.xdist_group("template")
 
 LEDGER_WORKERS = [folder for folder in WORKERS if folder not in {"event_ignored", "object_fetched"}]
 REVISIT_SENDERS = ["business_customer_changed", "payout_settled"]
-FROM_OUTSIDE = [folder for folder in WORKERS if folder != "fees_closed"]
-"""What a delivery may be about: nobody reports that a month is over."""
-NOT_FETCHED = {"business_customer_changed", "document_changed", "payment_revisited"}
+FROM_OUTSIDE = [folder for folder in WORKERS if folder not in {"fees_closed", "payment_revisited"}]
+"""What a delivery may be about: nobody reports that a month is over, or that a payment is to be looked at again."""
+NOT_FETCHED = {"business_customer_changed", "document_changed"}
 """What no provider's API can tell of."""
 SENDERS = {folder: ["payment_revisited"] for folder in REVISIT_SENDERS} | {
     "fees_closed": ["fees_closed"],
@@ -112,9 +112,17 @@ def test_ingest_does_not_touch_the_ledger(template: Template) -> None:
     assert not template.allowed("IngestRole", "dynamodb")
 
 
-def test_only_ingest_reads_signing_secrets_and_only_ledger_workers_the_api_key(template: Template) -> None:
-    (connections,) = {json.dumps(r) for rs in template.allowed("IngestRole", "ssm").values() for r in rs}
-    assert "/connections/*" in connections
+def test_signing_secrets_and_keys_of_providers_apis_are_read_apart(template: Template) -> None:
+    """Who hears the internet has no key to an API, and who asks an API cannot sign."""
+    leaves = {"IngestRole": ["secret", "secret-previous", "settings"], "ObjectFetchedRole": ["api-key", "settings"]}
+    for role, expected in leaves.items():
+        (action, resources), *others = template.allowed(role, "ssm").items()
+        assert (action, others) == ("ssm:GetParameters", [])
+        path = ":parameter/quittance/dev/connections/*/"
+        assert sorted(text_of(resource).partition(path)[2] for resource in resources) == expected
+
+
+def test_only_ledger_workers_read_the_api_key(template: Template) -> None:
     for folder in LEDGER_WORKERS:
         allowed = template.allowed(f"{pascal(folder)}Role", "ssm")
         (key,) = {json.dumps(r) for action, rs in allowed.items() if action != "ssm:PutParameter" for r in rs}

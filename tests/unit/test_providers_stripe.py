@@ -300,6 +300,13 @@ def test_every_row_of_the_table_is_tested() -> None:
     assert set(stripe_events.ROWS) - tested == {"invoice.payment_succeeded", "charge.refunded"}  # below, on their own
 
 
+RECORDED: dict[str, Any] = {
+    "object": "invoice_payment",
+    "status": "paid",
+    "payment": {"type": "payment_record", "payment_record": "pr_1"},
+}
+"""A payment of an invoice that did not go through Stripe, as it is told since API version 2025-03-31."""
+
 IGNORED: dict[str, tuple[dict[str, Any], str]] = {
     "nothing received": (event("payment_intent.succeeded", **intent(amount_received=0)), "zero_amount"),
     "charge still pending": (event("charge.succeeded", **charge(status="pending")), "not_paid"),
@@ -316,14 +323,13 @@ IGNORED: dict[str, tuple[dict[str, Any], str]] = {
     "checkout that names nothing": (event("checkout.session.completed", **session(payment_intent=None)), "names_no_payment"),
     "trial": (event("invoice.paid", **invoice(amount_paid=0)), "zero_amount"),
     "paid in cash": (event("invoice.paid", **invoice(billing_reason="manual", paid_out_of_band=True)), "paid_out_of_band"),
+    "paid by a record of money elsewhere": (
+        event("invoice.paid", **invoice(billing_reason="manual", payments={"data": [RECORDED]})),
+        "paid_out_of_band",
+    ),
     "invoice payment open": (event("invoice_payment.paid", object="invoice_payment", status="open"), "not_paid"),
     "invoice payment outside Stripe": (
-        event(
-            "invoice_payment.paid",
-            object="invoice_payment",
-            status="paid",
-            payment={"type": "payment_record", "payment_record": "pr_1"},
-        ),
+        event("invoice_payment.paid", **RECORDED),
         "paid_out_of_band",
     ),
     "refund pending": (event("refund.created", **refund(status="pending")), "refund_pending"),
@@ -501,8 +507,9 @@ def test_an_invoice_of_2017_tells_only_what_was_due() -> None:
 
 
 def test_a_renewal_paid_in_cash_is_a_renewal_without_payment() -> None:
-    renewal = one(event("invoice.paid", **invoice(paid_out_of_band=True)))
-    assert (renewal.type, renewal.payment_id) == (FactType.SUBSCRIPTION_RENEWED, None)
+    for told in ({"paid_out_of_band": True}, {"payments": {"data": [RECORDED]}}):
+        renewal = one(event("invoice.paid", **invoice(**told)))
+        assert (renewal.type, renewal.payment_id, renewal.is_paid) == (FactType.SUBSCRIPTION_RENEWED, None, None)
 
 
 def test_a_renewal_paid_in_two_parts_names_both() -> None:
@@ -885,6 +892,7 @@ LEFT_OUT = {
     "a payout that can be listed": (event("payout.reconciliation_completed", **payout()), Reference("payout", "po_1")),
     "an invoice that names its payment": (event("invoice.paid", **invoice(payment_intent="pi_1")), None),
     "an invoice that was paid elsewhere": (event("invoice.paid", **invoice(paid_out_of_band=True)), None),
+    "an invoice that was paid by a record": (event("invoice.paid", **invoice(payments={"data": [RECORDED]})), None),
     "an invoice of nothing": (event("invoice.paid", **invoice(amount_paid=0)), None),
     "an invoice of a strange id": (event("invoice.paid", **invoice(id="in/1")), None),
     "a payout by hand": (event("payout.paid", **payout(automatic=False)), None),

@@ -377,6 +377,7 @@ def test_a_payout_that_is_not_reconciled_yet_is_asked_for_later() -> None:
         ({"data": ["txn_1"]}, "unreadable_body"),
         ({"data": [moved(1) | {"amount": 1.5}]}, "amount_not_integer"),
         ({"data": [moved(1, currency="usd")]}, "currencies_differ"),
+        ({"data": [moved(1, currency="xts")]}, "currencies_differ"),
         ({"data": [moved(number) for number in range(101)]}, "unreadable_body"),
     ],
 )

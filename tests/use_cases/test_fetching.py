@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -167,8 +166,9 @@ def api(answer: httpx.Response | Exception) -> ProviderApi:
     return ProviderApi("https://api.example/v2/", {"Authorization": "Bearer key"}, transport=httpx.MockTransport(respond))
 
 
-def test_amounts_stay_exact() -> None:
-    assert api(httpx.Response(200, text='{"amount": 10.10}')).get("payments/1") == {"amount": Decimal("10.10")}
+def test_an_answer_is_read_like_a_delivery() -> None:
+    answer = httpx.Response(200, text='{"amount": 1010, "refunds": [{"amount": null, "reason": "é"}]}')
+    assert api(answer).get("payments/1") == {"amount": 1010, "refunds": [{"reason": "é"}]}
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,9 @@ def test_amounts_stay_exact() -> None:
         (httpx.ReadTimeout("slow"), Retry, "provider_unreachable", None),
         (httpx.Response(200, text="<html>"), Retry, "provider_unreadable_answer", None),
         (httpx.Response(200, text="[]"), Retry, "provider_unreadable_answer", None),
+        (httpx.Response(200, text='{"a":' * 20_000), Retry, "provider_unreadable_answer", None),
+        (httpx.Response(200, text='{"amount": NaN}'), Retry, "provider_unreadable_answer", None),
+        (httpx.Response(200, text='{"id": "\\ud800"}'), Retry, "provider_unreadable_answer", None),
     ],
 )
 def test_every_other_end_is_sorted_by_what_to_do_next(answer: Any, failure: type, code: str, delay_s: int | None) -> None:

@@ -138,13 +138,14 @@ class Provider(Protocol):
 
         `headers` has lower-case names. `now_s` is the time in seconds since the epoch.
 
-        Raises `Reject` with one of `SIGNATURE_CODES`, or another code when the delivery contradicts what was signed.
+        Raises `Reject` with one of `SIGNATURE_CODES`, or another code when the delivery contradicts what was signed, and `Retry`
+        when it takes something that cannot be read now.
         """
 
     def translate(self, raw: bytes, connection: str, settings: Mapping[str, Any]) -> Translation:
         """The meaning of a verified body that was delivered on `connection`.
 
-        Raises `Reject` for a body that cannot be read, and nothing else.
+        Raises `Reject` for a body that cannot be read, `Retry` for settings that make no sense, and nothing else.
         """
 
     def acknowledge(self) -> Acknowledgement:
@@ -155,7 +156,7 @@ class Api(Protocol):
     """A provider's API as one connection may read it."""
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The JSON object at `path`, its non-integer numbers as `Decimal`, without the members that are null.
+        """The JSON object at `path`, without the members that are null.
 
         Raises `Retry` when it may be had later, `Park` when there is none.
         """

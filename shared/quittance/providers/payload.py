@@ -33,7 +33,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     Raises `Reject` for anything else, be it hostile: endless depth or numbers, NaN, lone surrogates.
     """
     try:
-        document = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=without_nulls)
+        document = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_without_nulls)
         if b"\\ud" in raw.lower():
             json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -43,8 +43,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     return document
 
 
-def without_nulls(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object of these members, for `json.loads`: null is the same as absent."""
+def _without_nulls(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in members if value is not None}
 
 

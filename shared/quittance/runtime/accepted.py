@@ -1,4 +1,4 @@
-"""What is counted and written of every delivery that was taken in, whichever way it came."""
+"""What is counted and written of all that was taken in, whichever way it came."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 def accepted(name: str, chosen: Provider, translation: Translation) -> None:
     """Count and log one event of the provider called `name`, once all it means is queued."""
-    known_type = translation.event_type if translation.event_type in chosen.EVENT_TYPES else "other"
-    counted(name, known_type, translation)
+    taken_in(name, translation.event_type if translation.event_type in chosen.EVENT_TYPES else "other", translation)
+
+
+def taken_in(name: str, counted_as: str, translation: Translation) -> None:
+    """The same of one event, or of what was fetched for its sake. `counted_as` is out of a closed set."""
+    _count(name, counted_as, translation)
     logger.info(
         "delivery accepted",
         extra={
@@ -27,8 +31,8 @@ def accepted(name: str, chosen: Provider, translation: Translation) -> None:
     )
 
 
-def counted(name: str, event_type: str, translation: Translation) -> None:
-    """Count one event, or what was fetched for its sake, under what became of it. `event_type` is out of a closed set."""
+def _count(name: str, event_type: str, translation: Translation) -> None:
+    """Under what became of it."""
     if translation.is_not_understood:
         count("EventsNotUnderstood", provider=name, event_type=translation.ignored or "")
     elif translation.ignored:

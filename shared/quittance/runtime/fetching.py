@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from quittance.fetching import Fetcher
 from quittance.provider_api import ProviderApi
-from quittance.runtime.accepted import counted
+from quittance.runtime.accepted import taken_in
 from quittance.runtime.observability import count
 from quittance.runtime.play_money import on_this_stack
 from quittance.runtime.queues import Queues, delivery_messages
@@ -34,7 +34,7 @@ def fetcher() -> Fetcher:
         translation = on_this_stack(translation, environment)
         received_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         queues.send(delivery_messages(provider, connection, translation, received_at))
-        counted(provider, "fetched", translation)
+        taken_in(provider, "fetched", translation)
 
     def skipped(provider: str, reason: str) -> None:
         count("FetchesSkipped", provider=provider, event_type=reason)

@@ -403,7 +403,7 @@ def _invoice_paid(event: Event) -> Iterator[Fact]:
     named = _payments_of(invoice, amount)
     payer = _invoice_payer(invoice)
     subscription_id = _subscription_of(invoice)
-    out_of_band = invoice.get("paid_out_of_band") is True and not named
+    out_of_band = _is_paid_out_of_band(invoice, named)
     if out_of_band and not is_renewal:
         raise Ignored("paid_out_of_band")
     for paid in () if out_of_band else named or [_PaidBy(invoice_id, None, amount)]:
@@ -447,7 +447,14 @@ def _payments_of(invoice: dict[str, Any], amount: Money) -> list[_PaidBy]:
 def _names_no_payment(invoice: dict[str, Any]) -> bool:
     """Whether money was paid on an invoice that names none of its payments."""
     amount = _amount_paid(invoice)
-    return bool(amount) and invoice.get("paid_out_of_band") is not True and not _payments_of(invoice, amount)
+    named = _payments_of(invoice, amount)
+    return bool(amount) and not named and not _is_paid_out_of_band(invoice, named)
+
+
+def _is_paid_out_of_band(invoice: dict[str, Any], named: list[_PaidBy]) -> bool:
+    """Whether no money moved through Stripe. Since API version 2025-03-31 only what paid the invoice says so."""
+    is_listed = any(text(entry, "status") == "paid" for entry in list_in(invoice, "payments"))
+    return not named and (invoice.get("paid_out_of_band") is True or is_listed)
 
 
 def _amount_paid(invoice: dict[str, Any]) -> Money:

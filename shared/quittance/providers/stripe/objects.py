@@ -280,7 +280,7 @@ def _kind(transaction: dict[str, Any]) -> str:
 def _signed(source: dict[str, Any], field: str, payout: Fact) -> int:
     """An amount that may be negative, in minor units of ISO 4217. Raises `Reject` if its currency is not the payout's."""
     value = whole_number(source, field)
-    money = stripe_money(abs(value), source.get("currency"))
-    if payout.amount is None or money.currency != payout.amount.currency:
+    if payout.amount is None or (text(source, "currency") or "").upper() != payout.amount.currency:
         raise Reject("currencies_differ")
-    return -money.value if value < 0 else money.value
+    size = stripe_money(abs(value), payout.amount.currency).value
+    return -size if value < 0 else size
