@@ -99,8 +99,8 @@ class Target:
         return pairs_of(json.loads(self.output("QueueUrls")) | {"event_received": self._outputs.get("EventsQueueUrl", "")})
 
     @property
-    def redrive_pace(self) -> Pace:
-        """How fast dead letters may be sent again, by what the invoicing API allows this stack."""
+    def pace(self) -> Pace:
+        """How fast what is made up for may be sent, by what the invoicing API allows this stack: dead letters, a history."""
         return Pace.of(self._parameter("InvoicingEnvironment"), int(self._parameter("RequestsPerMinute")))
 
     @cached_property

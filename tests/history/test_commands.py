@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from quittance.runtime.letters import QueuePair
 from quittance.runtime.queues import FUNCTION_OF, Message, Queues
 from quittance.runtime.table import DynamoTable
 from quittance.space_invoices import SpaceInvoices
+from tests.fakes.emulated_table import create_table
 from tests.history.stack import Stack, indexed, written
 from tests.unit.stories import refund, succeeded
 from tools import target as targets
@@ -70,17 +72,7 @@ class EmulatedStack(Stack):
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedStack]:
     with mock_aws():
         client = boto3.client("dynamodb")
-        keys: Any = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-        by_reference: Any = [{"AttributeName": "reference", "KeyType": "HASH"}]
-        client.create_table(
-            TableName=TABLE,
-            KeySchema=keys,
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "reference")],
-            GlobalSecondaryIndexes=[
-                {"IndexName": "by_reference", "KeySchema": by_reference, "Projection": {"ProjectionType": "ALL"}}
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, TABLE)
         stack = EmulatedStack()
         target = targets.Target("test", boto3.Session())
         parameters = {"App": "quittance", "Stage": "test", "InvoicingEnvironment": "sandbox", "RequestsPerMinute": "0"}
@@ -143,7 +135,7 @@ def test_adyens_settings_count_for_its_exports(stack: EmulatedStack) -> None:  #
         Name="/quittance/test/connections/adyen/default/settings", Value='{"capture_mode": "manual"}', Type="String"
     )
     lines = run("backfill", SAMPLES / "adyen-accounting.csv", "--dry-run", "--json").splitlines()
-    facts = [fact for line in lines for fact in json.loads(line).get("new_facts", ())]
+    facts = [fact for line in lines if line.startswith("{") for fact in json.loads(line).get("new_facts", ())]
     assert "payment.captured#WIMOD10000000001" in facts
 
 
@@ -186,6 +178,14 @@ def test_a_conflict_fails_the_command_and_is_named(stack: EmulatedStack, tmp_pat
     assert "conflict  payment pay_1 (stripe, acct_1)  line 1: payment.succeeded#pay_1: amount" in output
 
 
+def test_what_can_be_read_only_once_is_no_file(stack: EmulatedStack) -> None:  # noqa: ARG001 - is there
+    """Such as `<(zcat ...)`."""
+    end, other = os.pipe()
+    os.close(other)
+    assert "can be read more than once" in run("backfill", f"/dev/fd/{end}", "--dry-run", exit_code=1)
+    os.close(end)
+
+
 def test_progress_that_cannot_be_kept_says_so(stack: EmulatedStack, tmp_path: Path) -> None:  # noqa: ARG001 - is there
     path = written(tmp_path / "a.jsonl", [succeeded()])
     (tmp_path / "a.jsonl.quittance-progress.new").mkdir()
@@ -209,9 +209,31 @@ def test_a_replay_of_what_is_right_changes_nothing(stack: EmulatedStack) -> None
     stack.register()
     stack.take(succeeded(), refund("re_1", 100))
     for chosen in (["pay_1"], ["re_1"], ["--all"], ["--business-customer", "bc_1"], ["--since", "2026-11-20"]):
-        assert "nothing changed: of 1 payments, all are as they should be" in run("replay", *chosen)
+        assert "nothing would change: 1 payment looked at" in run("replay", *chosen, "--dry-run")
+        assert "nothing changed: 1 payment looked at, all as it should be" in run("replay", *chosen)
     assert not stack.sent
-    assert "nothing changed: of 0" in run("replay", "--since", "2026-11-21")
+    assert "nothing changed: 0 payments" in run("replay", "--since", "2026-11-21")
     assert "the ledger knows no payment pay_9" in run("replay", "pay_9", exit_code=1)
-    assert "say which payments" in run("replay", exit_code=2)
+    for one_too_many in (["--all"], ["--business-customer", "bc_1"], ["--since", "2026-11-20"], []):
+        ids = ["pay_1"] if one_too_many else []
+        assert "say which payments" in run("replay", *ids, *one_too_many, exit_code=2)
     assert "is no day" in run("replay", "--since", "yesterday", exit_code=2)
+
+
+def test_a_replay_is_looked_at_before_it_does_anything(stack: EmulatedStack, tmp_path: Path) -> None:
+    """A payment that waited for its business customer, whose revisit was lost; and an archive."""
+    stack.take(succeeded())
+    assert "as it should be" not in run("replay", "pay_1"), "it waits still"
+    stack.register()
+    stack.revisits.clear()
+    archive = written(tmp_path / "archive.jsonl", [succeeded(500, payment_id="pay_2")])
+    for chosen, documents in ((["pay_1"], 1), ([archive], 2)):
+        before = len(stack.sent)
+        told = run("replay", *chosen, "--dry-run")
+        assert "1 invoice " in told
+        assert "to be made: 1 invoice; facts" in told
+        assert len(stack.sent) == before
+        assert summary("replay", *chosen, "--dry-run")["documents"] == {"invoice": 1}
+        run("replay", *chosen)
+        assert len(stack.held("invoices")) == documents
+    assert "leave out --dry-run" in run("replay", "--all", "--dry-run", "--to", tmp_path / "b", exit_code=2)

@@ -93,6 +93,9 @@ def test_the_samples_are_one_story(tmp_path: Path) -> None:
         (b'{"hello": 1}\n', "the format is not known"),
         (b"[1, 2]\n", "the format is not known"),
         (b"\xff\xfe\x00", "the format is not known"),
+        (b"id;Amount\nch_1;1\n", "the format is not known"),
+        (b"id,Amount\rch_1,1\r", "line 1: not CSV"),
+        (b",,\n,,\n", "the file is empty"),
     ],
 )
 def test_a_file_that_cannot_be_recognised_is_refused_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
@@ -115,11 +118,32 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
     assert told(path) == told(SAMPLES / "stripe-payments.csv")
 
 
-def test_a_packed_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
+PACKED = gzip.compress((SAMPLES / "platform.jsonl").read_bytes() * 50, mtime=0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [PACKED[:-20], PACKED + b"more", PACKED[:-8] + bytes(8), PACKED[:60] + b"\xff" * 20 + PACKED[80:]],
+    ids=["cut off", "more behind it", "sum", "bytes"],
+)
+def test_a_packed_file_that_is_damaged_says_so(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
-    path.write_bytes(gzip.compress((SAMPLES / "platform.jsonl").read_bytes() * 50)[:-20])
+    path.write_bytes(content)
     with pytest.raises(HistoryError, match="cut off or damaged"):
         list(History(path, readers()["platform"]))
+
+
+@pytest.mark.parametrize("name", ["stripe-payments.csv", "platform.jsonl"])
+@pytest.mark.parametrize("form", ["adyen-accounting", "adyen-settlement", "stripe-payouts"])
+def test_a_table_is_not_read_without_its_columns(name: str, form: str) -> None:
+    """Whatever somebody chose."""
+    with pytest.raises(HistoryError, match=rf"^this is no file of the format {form}$"):
+        list(History(SAMPLES / name, readers()[form]))
+
+
+def test_a_table_is_not_read_as_objects() -> None:
+    with pytest.raises(HistoryError, match=r"no file of the format stripe$"):
+        list(History(SAMPLES / "stripe-payments.csv", readers()["stripe"]))
 
 
 # --- lines that cannot be used -------------------------------------------------------------------------------------------

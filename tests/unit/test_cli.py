@@ -19,7 +19,9 @@ from quittance.errors import InDoubt
 from quittance.facts import PayoutLine
 from quittance.runtime.letters import QueuePair, pairs_of
 from quittance.runtime.redrive import DeadLetters, Pace, Wanted
+from quittance.settlements import settlements
 from quittance.storage import Put
+from tests.fakes.emulated_table import create_table
 from tests.unit.stories import dispute, fact, refund, succeeded
 from tests.use_cases.world import World
 from tools import target as targets
@@ -159,17 +161,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWorld]:
     """The ledger of a world in an emulated table, once `copied`; the command line acts on both."""
     with mock_aws():
         client = boto3.client("dynamodb")
-        keys: Any = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-        by_reference: Any = [{"AttributeName": "reference", "KeyType": "HASH"}]
-        client.create_table(
-            TableName=TABLE,
-            KeySchema=keys,
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "reference")],
-            GlobalSecondaryIndexes=[
-                {"IndexName": "by_reference", "KeySchema": by_reference, "Projection": {"ProjectionType": "ALL"}}
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, TABLE)
         world = ReadWorld()
         world.register()
         world.target = target = targets.Target("test", boto3.Session())
@@ -227,13 +219,26 @@ def test_a_payout_is_explained_by_its_lines(world: World, tmp_path: Path) -> Non
     line = PayoutLine(payment_id="pay_1", gross=10000, fee=210, net=9790)
     paid_out = fact("payout.paid", "po_1", 9790, payment_id=None, payout_lines=(line,), minute=30)
     world.take(succeeded(), paid_out)
+    (settled,) = settlements(paid_out)
+    world.converger().take(settled, "evt_payout.paid#po_1")
     copied(world)
     number = explain("pay_1")["documents"][0]["number"]
     output = run("explain", "po_1", "--timeline", str(tmp_path / "payout.svg"))
-    assert "payout po_1, paid 2026-11-20T12:30:00Z: 97.90 EUR" in output
+    assert output.startswith("payout po_1 (stripe acct_1) of business customer bc_1, paid 2026-11-20T12:30:00Z: 97.90 EUR\n")
+    assert "payout paid: po_1  97.90 EUR  (event evt_payout.paid#po_1)" in output
+    assert "document" not in output
+    assert explain("po_1") == explain("evt_payout.paid#po_1")
     assert "residual 0.00 EUR" in output
     assert f"payment pay_1  100.00 EUR -> {number}" in output
-    assert "payout paid" in (tmp_path / "payout.svg").read_text(encoding="utf-8")
+    drawn = (tmp_path / "payout.svg").read_text(encoding="utf-8")
+    assert "Payout po_1" in drawn
+    assert "Documents" not in drawn
+
+
+def test_a_payout_that_is_not_there_is_explained_by_what_it_holds(world: World) -> None:
+    world.take(succeeded(), fact("payment.settled", "pay_1", 9790, occurrence="po_1"))
+    copied(world)
+    assert explain("po_1") == explain("pay_1")
 
 
 def test_a_payment_is_drawn(world: World, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _TAX_CHECK = "/transaction-type/check"
 """The one request by POST that only asks."""
 _PRETENDED = "rehearsed_"
+_REMEMBERED = 10_000
+"""Answers of the registry of tax numbers, so that a long history takes no more memory than a short one."""
 
 
 class OverlayTable:
@@ -104,7 +106,8 @@ class OverlayTable:
 class ReadOnlyTransport(httpx.BaseTransport):
     """The way to the invoicing API, for reading: what would be made or changed is answered as if it had been.
 
-    Only the registry of tax numbers is really asked by POST, each question once, because documents depend on its answer.
+    Only the registry of tax numbers is really asked by POST, because documents depend on its answer. What it said lately is
+    remembered: a buyer often comes back.
     """
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
@@ -127,6 +130,8 @@ class ReadOnlyTransport(httpx.BaseTransport):
             answer.read()
             if not answer.is_success:
                 return answer
+            if len(self._checked) == _REMEMBERED:
+                del self._checked[next(iter(self._checked))]  # the oldest
             self._checked[asked] = answer.content
         return httpx.Response(200, content=self._checked[asked])
 

@@ -180,10 +180,6 @@ class Rehearsal:
         case = Ledger(self._table).open(fact.provider, fact.account, fact.case_ids[:1], join=False)
         return self._is_idle(case) and _told(case, entry) == "known"
 
-    def is_idle(self, provider: str, account: str, payment_id: str) -> bool:
-        """Whether the ledger itself is done with a payment for now."""
-        return self._is_idle(Ledger(self._table).open(provider, account, (payment_id,), join=False))
-
     def _is_idle(self, case: CaseFile) -> bool:
         return not case.pending() and case.lease_until <= self._now()
 

@@ -11,8 +11,6 @@ from quittance.documents import DocumentKind
 from quittance.money import DOCUMENT_DECIMALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tools.backfill.rehearsal import Judgement, Made
 
 COUNTED = {DocumentKind.INVOICE: "invoices", DocumentKind.CREDIT_NOTE: "credit_notes"}
@@ -98,13 +96,6 @@ class Totals:
                 for place in sorted(self.sums)
             ],
         }
-
-
-def totals_of(judgements: Iterable[Judgement]) -> Totals:
-    totals = Totals()
-    for judgement in judgements:
-        totals.add(judgement)
-    return totals
 
 
 def decimal_text(hundredths: int) -> str:

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from quittance.reconciliation.report.wording import counted
 from quittance.runtime.queues import Queues
 from tools.backfill.checkpoint import SUFFIX, Checkpoint, fingerprint
 from tools.backfill.delivery import AT_ONCE, Delivery, StalledError, Throttle, in_batches
 from tools.backfill.index import Index
 from tools.backfill.rehearsal import Outcome, Rehearsal, partitions_of
-from tools.backfill.totals import COUNTED, Totals
+from tools.backfill.report import issued, line_of, show_totals, text_of
+from tools.backfill.totals import Totals
 from tools.commands.options import AsJson, Stack
+from tools.commands.progress import counting, ticked
 from tools.history import History, HistoryError, reader_of, readers
 from tools.target import TargetError, chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tools.backfill.delivery import Progress as Delivered
     from tools.backfill.index import Story
@@ -36,15 +35,6 @@ if TYPE_CHECKING:
     from tools.target import Target
 
 _SHOWN = 20
-_LINE_EVERY_S = 10
-_OUTCOMES = {
-    Outcome.WOULD_CREATE: "would create an invoice",
-    Outcome.WOULD_CREDIT: "would credit",
-    Outcome.WOULD_RECORD: "would only be recorded",
-    Outcome.WAITING: "waiting for something",
-    Outcome.CONFLICT: "in conflict with what is known",
-    Outcome.ALREADY_RIGHT: "already right",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +103,7 @@ def backfill(
 def rehearsed(target: Target, source: Source, *, as_json: bool) -> bool:
     """Show what a history would bring about. Returns whether all of it could be used and nothing contradicts what is known."""
     index = _index(target, source)
-    totals = _judged(target, index, _shown(as_json=as_json))
+    totals = _judged(target, index, shown(as_json=as_json))
     show_totals(totals, bad_lines=index.refused, as_json=as_json)
     return not totals.payments[Outcome.CONFLICT] and not index.refused
 
@@ -121,14 +111,13 @@ def rehearsed(target: Target, source: Source, *, as_json: bool) -> bool:
 def applied(target: Target, source: Source, speed: Speed, *, as_json: bool) -> bool:
     """Send what is new of a history. Returns as `rehearsed` does, and only once everything is right, if `speed` says to wait."""
     index = _index(target, source)
-    _say(f"{index.reports} reports of {index.stories} payments and payouts")
     sent = _send(target, source, index, speed)
     if not speed.waits:
         show_totals(sent, bad_lines=index.refused, as_json=as_json)
         return not sent.payments[Outcome.CONFLICT] and not index.refused
-    totals = _judged(target, index, _shown(as_json=as_json))
+    totals = _judged(target, index, shown(as_json=as_json))
     show_totals(totals, bad_lines=index.refused, as_json=as_json)
-    _say(_issued(sent))
+    _say(issued(sent))
     _checkpoint_path(source).unlink(missing_ok=True)
     return not (totals.needed or totals.payments[Outcome.CONFLICT] or index.refused)
 
@@ -138,6 +127,8 @@ def applied(target: Target, source: Source, speed: Speed, *, as_json: bool) -> b
 
 def _index(target: Target, source: Source) -> Index:
     """The history, sorted. Raises `TargetError` if it cannot be used."""
+    if not source.file.is_file():
+        raise TargetError(f"{source.file}: no file, which can be read more than once")
     try:
         reader = readers()[source.form] if source.form else reader_of(source.file)
     except KeyError:
@@ -147,11 +138,12 @@ def _index(target: Target, source: Source) -> Index:
     settings = target.connection_settings("adyen", source.connection) if reader.NAME.startswith("adyen") else {}
     history = History(source.file, reader, source.account, settings)
     try:
-        with _counting(f"reading {source.file.name} as {reader.NAME}", None) as tick:
-            index = Index.of(_ticked(history, tick), is_live=target.environment == "live", until=_timestamp())
+        with counting(f"reading {source.file.name} as {reader.NAME}", None) as tick:
+            index = Index.of(ticked(history, tick), is_live=target.environment == "live", until=_timestamp())
     except HistoryError as error:
         raise TargetError(f"{source.file}: {error}") from None
     _say_refused(index, source)
+    _say(f"{counted(index.reports, 'report')} of {counted(index.stories, 'payment or payout', 'payments and payouts')}")
     return index
 
 
@@ -159,19 +151,19 @@ def _say_refused(index: Index, source: Source) -> None:
     """List what cannot be used. Raises `TargetError` unless that is to be left out."""
     for number, error in enumerate(index.refusals()):
         if number == _SHOWN and not source.skip_bad:
-            _say(f"  ... and {index.refused - _SHOWN} more lines")
+            _say(f"  ... and {counted(index.refused - _SHOWN, 'more line')}")
             break
         _say(f"{source.file}: {error}")
     if index.left_out:
-        _say(f"{index.left_out} reports of test money are left out: this stack invoices for real")
+        _say(f"left out, because this stack invoices for real: {counted(index.left_out, 'report')} of test money")
     if index.refused and not source.skip_bad:
-        raise TargetError(f"{index.refused} lines cannot be used, so nothing was done; --skip-bad leaves them out")
+        raise TargetError(f"nothing was done: {counted(index.refused, 'line')} cannot be used; --skip-bad leaves such lines out")
 
 
 # --- judging -------------------------------------------------------------------------------------------------------------
 
 
-def _rehearsal(target: Target) -> Rehearsal:
+def rehearsal_of(target: Target) -> Rehearsal:
     return Rehearsal(
         table=target.ledger.table,
         api=target.rehearsed_space_invoices,
@@ -183,11 +175,24 @@ def _rehearsal(target: Target) -> Rehearsal:
 
 def _judged(target: Target, index: Index, show: Callable[[Judgement], None]) -> Totals:
     """Every story of the history, judged and added up."""
-    rehearsal = _rehearsal(target)
+    rehearsal = rehearsal_of(target)
+    new = rehearsal.register(index.registrations())
+    totals = judged(target, rehearsal, index.told(), show, index.stories)
+    totals.needed += len(new)
+    return totals
+
+
+def judged(
+    target: Target,
+    rehearsal: Rehearsal,
+    stories: Iterator[Story],
+    show: Callable[[Judgement], None],
+    total: int | None = None,
+) -> Totals:
+    """These stories, of which there are `total`, judged and added up. Nothing is sent or written."""
     totals = Totals()
-    totals.needed += len(rehearsal.register(list(index.registrations())))
-    with _counting("comparing with the ledger", index.stories) as tick:
-        for some in in_batches(index.told(), AT_ONCE):
+    with counting("comparing with the ledger", total) as tick:
+        for some in in_batches(stories, AT_ONCE):
             absent = _absent(target, some)
             for story in some:
                 judgement = rehearsal.judge(story, absent)
@@ -212,15 +217,15 @@ def _send(target: Target, source: Source, index: Index, speed: Speed) -> Totals:
         _say(f"going on after {kept.position} of {index.stories}")
     _keep(kept, path)
     totals = Totals()
-    with _counting("sending", index.stories, done=kept.position) as tick:
+    with counting("sending", index.stories, done=kept.position) as tick:
         delivery = _delivery(target, speed, kept.run, totals)
         delivery.on_progress = _follow(kept, path, tick)
         delivery.progress.position = delivery.progress.judged = kept.position
         with _stalled_in_one_line():
-            registrations = delivery.rehearsal.register(list(index.registrations()))
+            registrations = delivery.rehearsal.register(index.registrations())
             totals.needed += len(registrations)
             delivery.register(registrations)
-            delivery.rehearsal = _rehearsal(target)  # one that sees the entities that were made
+            delivery.rehearsal = rehearsal_of(target)  # one that sees the entities that were made
             delivery.run_through(index.told(kept.position))
     return totals
 
@@ -228,7 +233,7 @@ def _send(target: Target, source: Source, index: Index, speed: Speed) -> Totals:
 def judged_and_sent(target: Target, stories: Iterator[Story], speed: Speed) -> Totals:
     """Have the pipeline do what these stories call for. Raises `TargetError` when it takes nothing in any more."""
     totals = Totals()
-    with _counting("working out again", None) as tick, _stalled_in_one_line():
+    with counting("working out again", None) as tick, _stalled_in_one_line():
         delivery = _delivery(target, speed, uuid.uuid4().hex, totals)
         delivery.on_progress = _follow(None, None, tick)
         delivery.run_through(stories)
@@ -237,10 +242,10 @@ def judged_and_sent(target: Target, stories: Iterator[Story], speed: Speed) -> T
 
 def _delivery(target: Target, speed: Speed, run: str, totals: Totals) -> Delivery:
     return Delivery(
-        rehearsal=_rehearsal(target),
+        rehearsal=rehearsal_of(target),
         send=Queues(target.client("sqs"), {name: pair.url for name, pair in target.queues.items()}).send,
         run=run,
-        pace=Throttle(speed.per_minute or target.redrive_pace.per_minute),
+        pace=Throttle(speed.per_minute or target.pace.per_minute),
         in_flight=speed.in_flight,
         clock=time,
         timestamp=_timestamp,
@@ -290,7 +295,7 @@ def _follow(kept: Checkpoint | None, path: Path | None, tick: Callable[..., None
 # --- showing -------------------------------------------------------------------------------------------------------------
 
 
-def _shown(*, as_json: bool) -> Callable[[Judgement], None]:
+def shown(*, as_json: bool) -> Callable[[Judgement], None]:
     """Prints a line for every payment, or for the first of those that somebody should look at."""
     left = {Outcome.CONFLICT: _SHOWN, Outcome.WAITING: _SHOWN}
 
@@ -299,134 +304,10 @@ def _shown(*, as_json: bool) -> Callable[[Judgement], None]:
             typer.echo(json.dumps(line_of(judgement), ensure_ascii=False))
         elif left.get(judgement.outcome, 0) > 0:
             left[judgement.outcome] -= 1
-            _say(_as_text(judgement))
+            _say(text_of(judgement))
 
     return show
 
 
-def line_of(judgement: Judgement) -> dict[str, Any]:
-    """One payment for a program. Nothing of it is about the person who paid."""
-    return {
-        "outcome": judgement.outcome,
-        "provider": judgement.provider,
-        "account": judgement.account,
-        "payment_id": judgement.payment_id,
-        "business_customer": judgement.business_customer or None,
-        "lines": list(judgement.lines),
-        "new_facts": [entry.fact.identity for entry in judgement.needed],
-        "documents": [
-            {
-                "kind": one.document.kind,
-                "business_customer": one.business_customer,
-                "date": one.document.date,
-                "amount": {"value": one.document.amount.value, "currency": one.document.amount.currency},
-                "tax_rates": sorted(rate for rate in one.rates if rate),
-                "policy": one.document.policy,
-                "reason": one.document.reason,
-                "draft": one.document.draft,
-            }
-            for one in judgement.made
-        ],
-        "conflicts": [{"line": line, "what": what} for line, what in judgement.conflicts],
-        "waiting": list(judgement.waiting),
-        "findings": list(judgement.findings),
-    }
-
-
-def _as_text(judgement: Judgement) -> str:
-    where = f"payment {judgement.payment_id} ({judgement.provider}, {judgement.account})"
-    if judgement.conflicts:
-        return f"conflict  {where}  " + "; ".join(f"line {line}: {what}" for line, what in judgement.conflicts)
-    return f"waiting  {where}  {'; '.join(judgement.waiting) or 'another run works on it'}"
-
-
-def show_totals(totals: Totals, *, bad_lines: int = 0, as_json: bool) -> None:
-    """What a history comes to: a table for a person, one line for a program."""
-    if as_json:
-        typer.echo(json.dumps({"summary": totals.as_json() | {"bad_lines": bad_lines}}, ensure_ascii=False))
-        return
-    console = Console(highlight=False)
-    if totals.sums:
-        console.print(_table(totals))
-    console.print("payments and payouts:")
-    for outcome, words in _OUTCOMES.items():
-        if totals.payments[outcome]:
-            console.print(f"{totals.payments[outcome]:>9,} {words}")
-    kinds = ", ".join(f"{count} {kind.replace('_', ' ')}{'s' * (count > 1)}" for kind, count in sorted(totals.made.items()))
-    console.print(f"to be made: {kinds or 'nothing'}; facts that are new: {totals.needed}")
-    if totals.made["email"]:
-        console.print(f"note: {totals.made['email']} documents would be sent to their payers by e-mail, as the policy says")
-    if totals.findings:
-        console.print("findings: " + ", ".join(f"{count} {code}" for code, count in sorted(totals.findings.items())))
-
-
-def _table(totals: Totals) -> Table:
-    table = Table("business customer", "tax rate", "documents", "dated")
-    for name in ("net", "tax", "total"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for place in sorted(totals.sums):
-        for name in COUNTED.values():
-            entry = totals.sums[place][name].as_json()
-            if entry["documents"]:
-                rate = f"{place.rate} %" if place.rate else "no tax"
-                documents = f"{entry['documents']:,} {name.replace('_', ' ')}"
-                days = " to ".join(dict.fromkeys((entry["first_date"], entry["last_date"])))
-                total = f"{entry['total']} {place.currency}"
-                table.add_row(place.business_customer, rate, documents, days, entry["net"], entry["tax"], total)
-    return table
-
-
-def _issued(totals: Totals) -> str:
-    invoices, notes = totals.made["invoice"], totals.made["credit_note"]
-    return f"this run sent {totals.needed} facts; issued {invoices} invoices and {notes} credit notes"
-
-
 def _say(text: str) -> None:
     typer.echo(text, err=True)
-
-
-# --- progress ------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _counting(what: str, total: int | None, *, done: int = 0) -> Iterator[Callable[..., None]]:
-    """Shows how far something has come: a bar for a person at a terminal, a line now and then for a log."""
-    if sys.stderr.isatty():
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=total, completed=done, note="")
-            yield lambda count, note="": bar.update(task, advance=count, note=note)
-    else:
-        yield _lines(what, total, done)
-
-
-def _lines(what: str, total: int | None, done: int) -> Callable[..., None]:
-    began = said = time.monotonic()
-    reached = done
-
-    def tick(count: int, note: str = "") -> None:
-        nonlocal said, reached
-        reached += count
-        now = time.monotonic()
-        if now - said >= _LINE_EVERY_S:
-            said = now
-            left = f", {_minutes((now - began) / (reached - done) * (total - reached))} left" if total and reached > done else ""
-            _say(f"{what}: {reached:,}{f' of {total:,}' if total else ''}{f', {note}' if note else ''}{left}")
-
-    return tick
-
-
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
-
-
-def _ticked(history: Iterable[Any], tick: Callable[..., None]) -> Iterator[Any]:
-    for told in history:
-        tick(1)
-        yield told

@@ -13,9 +13,12 @@ from quittance.errors import Reject
 from quittance.facts import fact_from_json
 from quittance.ledger import CASE_PREFIX, case_names
 from quittance.providers.payload import utc_instant
+from quittance.reconciliation.report.wording import counted
 from quittance.registration import customer_pk
 from tools.backfill.index import Entry, Story
-from tools.commands.backfill import Source, Speed, applied, judged_and_sent, show_totals
+from tools.backfill.rehearsal import Outcome
+from tools.backfill.report import show_totals
+from tools.commands.backfill import Source, Speed, applied, judged, judged_and_sent, rehearsal_of, rehearsed, shown
 from tools.commands.options import AsJson, Stack
 from tools.history.archive import CONCLUDED, line_of
 from tools.target import Target, TargetError, chosen
@@ -44,6 +47,7 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="All payments of the ledger.")] = False,
     business_customer: Annotated[str | None, typer.Option(help="The payments of this business customer.")] = None,
     since: Annotated[str | None, typer.Option(help="Payments to which something happened since, such as 2026-11-01.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen. Nothing is sent or written.")] = False,
     to: Annotated[Path | None, typer.Option("--to", dir_okay=False, help="Write their facts into this archive instead.")] = None,
     per_minute: Annotated[float | None, typer.Option(min=1, help="Most messages a minute, as of `quittance backfill`.")] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=1000, help="Most payments under way at once.")] = 20,
@@ -62,15 +66,23 @@ def replay(
     """
     source = _archive(ids or [])
     part = Chosen(tuple(ids or ()), business_customer, _instant(since))
-    is_part = bool(part.ids or part.business_customer or part.since)
-    if (is_part and every) or not (is_part or every or to):
+    ways = sum(map(bool, (part.ids, part.business_customer or part.since, every)))
+    if ways > 1 or not (ways or to):
         raise typer.BadParameter("say which payments: ID..., --business-customer, --since; or --all for the whole ledger")
+    if to and dry_run:
+        raise typer.BadParameter("--to sends nothing anyhow; leave out --dry-run")
     speed = Speed(per_minute, in_flight, waits=True)
     with chosen(stack) as target:
         if to:
-            typer.echo(f"{to}: {_write(target.ledger, part, to)} facts", err=True)
+            typer.echo(f"{to}: {counted(_write(target.ledger, part, to), 'fact')}", err=True)
             return
-        is_right = applied(target, source, speed, as_json=as_json) if source else _work_out(target, part, speed, as_json=as_json)
+        if source and dry_run:
+            is_right = rehearsed(target, source, as_json=as_json)
+        elif source:
+            is_right = applied(target, source, speed, as_json=as_json)
+        else:
+            _work_out(target, part, None if dry_run else speed, as_json=as_json)
+            is_right = True
     raise typer.Exit(0 if is_right else 1)
 
 
@@ -94,14 +106,19 @@ def _instant(day: str | None) -> str | None:
 # --- working out again ---------------------------------------------------------------------------------------------------
 
 
-def _work_out(target: Target, part: Chosen, speed: Speed, *, as_json: bool) -> bool:
+def _work_out(target: Target, part: Chosen, speed: Speed | None, *, as_json: bool) -> None:
+    """Without a `speed` it is only rehearsed."""
     cases = _of_ids(target.ledger, part.ids) if part.ids else _all(target.ledger, part)
     stories = (_story(position, case) for position, case in enumerate(cases, 1))
-    totals = judged_and_sent(target, stories, speed)
+    if speed:
+        totals = judged_and_sent(target, stories, speed)
+    else:
+        totals = judged(target, rehearsal_of(target), stories, shown(as_json=as_json))
     show_totals(totals, as_json=as_json)
-    if not totals.needed and not totals.made and not as_json:
-        typer.echo(f"nothing changed: of {sum(totals.payments.values())} payments, all are as they should be")
-    return True
+    count = totals.payments.total()
+    if count == totals.payments[Outcome.ALREADY_RIGHT] and not as_json:
+        outcome = "nothing changed" if speed else "nothing would change"
+        typer.echo(f"{outcome}: {counted(count, 'payment')} looked at, all as it should be")
 
 
 def _story(position: int, case: CaseFile) -> Story:

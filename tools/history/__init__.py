@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zlib
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
@@ -103,7 +104,8 @@ def reader_of(path: Path) -> Reader:
     found = [reader for reader in map(_reader, _TABLES if is_table else _LINES) if reader.recognises(header)]
     if len(found) == 1:
         return found[0]
-    reason = "the format is not known" if not found else f"this may be {' or '.join(reader.NAME for reader in found)}"
+    several = " or ".join(reader.NAME for reader in found)
+    reason = f"this may be {several}" if found else "the format is not known: JSON lines, or CSV with commas, in UTF-8"
     raise HistoryError(0, f"{reason}; choose one with --format: {', '.join(sorted(readers()))}")
 
 
@@ -127,11 +129,19 @@ class History:
     def __iter__(self) -> Iterator[Reported | HistoryError]:
         """Everything the file states and every line that cannot be used, in the order of the file. Raises `HistoryError`."""
         lines = _Lines(self.path)
-        rows = lines.rows() if lines.is_table else lines.objects()
+        is_table = lines.is_table
+        self._require_fit(is_table=is_table)
+        rows = lines.rows() if is_table else lines.objects()
         for reported in self.reader.facts(rows, self.account, self.settings):
             yield from lines.taken_errors()
             yield reported
         yield from lines.taken_errors()
+
+    def _require_fit(self, *, is_table: bool) -> None:
+        """Whether a chosen reader can read this at all: a table by its columns. The first object need not tell a format."""
+        fits = self.reader.recognises(_Lines(self.path).columns()) if is_table else self.reader not in map(_reader, _TABLES)
+        if not fits:
+            raise HistoryError(0, f"this is no file of the format {self.reader.NAME}")
 
 
 def refused(line: int, error: Reject) -> HistoryError:
@@ -159,7 +169,10 @@ class _Lines:
         raise HistoryError(0, "the file is empty")
 
     def columns(self) -> list[str]:
-        return next(self._records())[1]
+        """Raises `HistoryError` if there are none."""
+        for _, cells in self._records():
+            return cells
+        raise next(iter(self.errors), HistoryError(0, "the file is empty"))
 
     def rows(self) -> Iterator[Row]:
         """The rows of a table."""
@@ -216,7 +229,7 @@ class _Lines:
                         raise HistoryError(number, "the line has no end")
                     text = line.decode("utf-8", "surrogateescape")
                     yield number, text.removeprefix("\ufeff") if number == 1 else text
-            except (EOFError, gzip.BadGzipFile):
+            except (EOFError, gzip.BadGzipFile, zlib.error):
                 raise HistoryError(number + 1, "the packed file is cut off or damaged") from None
 
 
