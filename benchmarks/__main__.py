@@ -1,7 +1,7 @@
 """`python -m benchmarks` prints figures beside their targets and writes build/bench.json; it exits 1 if a target is missed.
 
-The charts in docs/charts are drawn anew from what was measured. `--only PART` measures that part alone and leaves what the file
-knows of the others as it is. `--quick` only shows that everything works: few runs, small numbers, and nothing under docs.
+The charts and tables under docs are made anew from what was measured. `--only PART` measures that part alone and leaves what the
+file knows of the others as it is. `--quick` only shows that everything works: few runs, small numbers, and nothing under docs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import charts
+from benchmarks import charts, pages
 from benchmarks.figures import Figure, Measured, Unavailable, as_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ PARTS = (
     "history",
     "backlog",
     "reconciliation",
+    "backfill",
     "throughput",
+    "backlog_on_stack",
     "peers",
     "cost",
 )
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = [figure for name in asked.only or PARTS for figure in _measure(name, report, console, quick=asked.quick)]
     result.write_text(json.dumps(report, indent=2) + "\n")
     charts.draw(report, folder / "charts" if asked.quick else CHARTS)
+    if not asked.quick:
+        pages.write(report, ROOT)
     console.print(as_table(figures))
     console.print(f"Written to {result.relative_to(ROOT)}")
     return int(any(figure.is_missed for figure in figures))

@@ -23,6 +23,8 @@ OUTAGE_S = 7200
 SMALL_CUSTOMERS = 20
 PAYMENTS_OF_A_SMALL_ONE = 5
 _USED_AT_LEAST = 0.95
+_BACKLOG = f"backlog of {PAYMENTS:,} payments at {PER_MINUTE} requests a minute (one large customer, many, after an outage)"
+_USED, _WRONG = f"{_BACKLOG}: share of the allowance used", "the same: lost, doubled or dead"
 
 
 def measure(*, quick: bool, known: Mapping[str, Any]) -> Measured:  # noqa: ARG001 - as every part has it
@@ -48,9 +50,9 @@ def _backlog(name: str, scale: int) -> Backlog:
 
 
 def _figures(name: str, drained: Drained, payments: int) -> Iterator[Figure]:
-    yield Figure(f"backlog, {name}: share of the allowance used", drained.used, at_least=_USED_AT_LEAST)
+    yield Figure(f"backlog, {name}: share of the allowance used", drained.used, at_least=_USED_AT_LEAST).under(_USED)
     wrong = abs(drained.documents - payments) + drained.dead_letters
-    yield Figure(f"backlog, {name}: lost, doubled or dead", wrong, at_most=0)
+    yield Figure(f"backlog, {name}: lost, doubled or dead", wrong, at_most=0).under(_WRONG)
     yield Figure(f"backlog, {name}: requests refused ÷ documents", drained.refused / payments, at_most=0.05)
     small = [wait for customer, wait in drained.worst_wait_s.items() if customer.startswith("bc_small")]
     if small:

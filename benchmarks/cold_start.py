@@ -68,6 +68,12 @@ ENVIRONMENT = {
 """What a function finds in its environment; it calls nobody."""
 
 
+_HEADLINES = {
+    (_INGEST, "CPU"): "cold start of `ingest` from the built artefacts ÷ its libraries built plainly",
+    (_WORKER, "CPU"): "cold start of a worker likewise",
+}
+
+
 def measure(*, quick: bool, known: object) -> Measured:  # noqa: ARG001 - every part is asked alike
     """Processor time decides, because other work on the machine blurs the clock on the wall, which is shown beside it."""
     runs = QUICK_RUNS if quick else RUNS
@@ -174,7 +180,7 @@ def _ratios(function: str, series: Sequence[Sequence[dict[str, float]]]) -> Iter
     for unit, at_most in units.items():
         ours, theirs = ([measured[unit] for measured in one] for one in series)
         name = f"cold start of {function.removesuffix('Function')}, {unit} ms ÷ its libraries built plainly"
-        yield ratio(name, ours, theirs, at_most)
+        yield ratio(name, ours, theirs, at_most).under(_HEADLINES.get((function, unit), ""))
 
 
 def _sizes(built: Path) -> list[Figure]:

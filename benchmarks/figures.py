@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,12 @@ class Figure:
     spread: tuple[float, float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     at_least: float | None = None
+    headline: str = ""
+    """Figures of one headline are one row of the README, which leaves out those without."""
+
+    def under(self, headline: str) -> Figure:
+        """The same figure, shown in the README under this headline."""
+        return replace(self, headline=headline)
 
     @property
     def is_missed(self) -> bool:
@@ -41,6 +47,7 @@ class Figure:
         known = {name: bound for name, bound in bounds.items() if bound is not None}
         return {
             "name": self.name,
+            "headline": self.headline,
             "value": round(self.value, 4),
             "target": known | {"met": not self.is_missed} if known else None,
             "spread": spread,

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.memory import peak_mib
 from quittance.ledger import Ledger
 from quittance.reconciliation.run import Run, Scope
 from quittance.reconciliation.workbook import Workbook
@@ -97,14 +98,7 @@ def measured(payments: int, template: dict[str, Any]) -> dict[str, Any]:
         result = run.result()
     if not result.agrees or [customer.payments for customer in result.customers] != [payments]:
         raise ValueError(result)
-    return {"payments": payments, "cpu_s": took, "per_second": payments / took, "peak_rss_mib": _peak_mib()}
-
-
-def _peak_mib() -> float:
-    """Of this process alone: what `getrusage` tells begins with what its parent had."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1024
+    return {"payments": payments, "cpu_s": took, "per_second": payments / took, "peak_rss_mib": peak_mib()}
 
 
 if __name__ == "__main__":

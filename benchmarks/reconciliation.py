@@ -76,7 +76,8 @@ def measure(*, quick: bool, known: object) -> Measured:  # noqa: ARG001 - every 
         runs = [(in_a_process(few, file), in_a_process(many, file)) for _ in range(1 if quick else _RUNS)]
     speeds = [large["per_second"] for _, large in runs]
     name = "reconciliation, payments per second and core"
-    speed = Figure(name, median(speeds), None, spread_of(speeds), at_least=PAYMENTS_PER_SECOND)
+    speed = Figure(name, median(speeds), None, spread_of(speeds), at_least=PAYMENTS_PER_SECOND).under(name)
     smalls, larges = ([one["peak_rss_mib"] for one in some] for some in zip(*runs, strict=True))
-    memory = ratio(f"reconciliation, peak memory with {many:,} payments ÷ with {few:,}", larges, smalls, MEMORY_RATIO)
+    name = f"reconciliation, peak memory with {many:,} payments ÷ with {few:,}"
+    memory = ratio(name, larges, smalls, MEMORY_RATIO).under(name)
     return Measured([speed, memory], {"runs": runs})

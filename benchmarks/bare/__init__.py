@@ -1,1 +1,1 @@
-"""A pipeline of the same shape as ours, without us."""
+"""A pipeline of the same shape as ours, without us: its second function makes the same calls, or does nothing."""

@@ -1,9 +1,10 @@
-"""Makes the calls of a payment, and nothing of what they are for: one read, two writes, one request."""
+"""Makes the calls of a payment, and nothing of what they are for: one read, two transactions, one request."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Any
 
 import boto3
@@ -26,11 +27,21 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             ConsistentRead=True,
         )
         invoice = os.environ["INVOICE"].replace("PAYMENT", name)
-        _put(name, "INTENT", invoice)
+        _commit(name, "attribute_not_exists(pk)", HEAD="intended", FACT=record["body"], DOC=invoice)
         headers = {"Idempotency-Key": name, "Content-Type": "application/json"}
-        _put(name, "RESULT", _http.post("/invoices", content=invoice, headers=headers).raise_for_status().text)
+        answer = _http.post("/invoices", content=invoice, headers=headers).raise_for_status().json()
+        _commit(name, "attribute_exists(pk)", answer["id"], HEAD="issued", DOC=invoice)
+    sys.stdout.write("done\n")  # the emulator waits 50 ms longer for a function that writes nothing
     return {"batchItemFailures": []}
 
 
-def _put(pk: str, sk: str, text: str) -> None:
-    _table.put_item(TableName=os.environ["TABLE_NAME"], Item={"pk": {"S": pk}, "sk": {"S": sk}, "text": {"S": text}})
+def _commit(pk: str, condition: str, reference: str = "intended", **texts: str) -> None:
+    """As many items as we write, of about their size, into a table like ours."""
+    items: list[Any] = [
+        {"pk": {"S": pk}, "sk": {"S": sk}, "text": {"S": text}} | ({"reference": {"S": reference}} if sk == "DOC" else {})
+        for sk, text in texts.items()
+    ]
+    table = os.environ["TABLE_NAME"]
+    _table.transact_write_items(
+        TransactItems=[{"Put": {"TableName": table, "ConditionExpression": condition, "Item": item}} for item in items]
+    )

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.end_to_end.conftest import ON_THE_STACK, Stack
+from tools import local_stack
 from tools.target import LOCAL_DESCRIPTION
 from tools.waiting import wait_for
 
@@ -114,10 +114,7 @@ def test_the_python_sample_sends_an_event_that_is_accepted(checkout: Path) -> No
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return local_stack.free_port()
 
 
 @pytest.fixture

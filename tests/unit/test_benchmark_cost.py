@@ -8,6 +8,9 @@ import pytest
 
 from benchmarks.cost import measure
 from benchmarks.figures import Unavailable
+from tests.template.conftest import WORKERS
+
+pytestmark = pytest.mark.xdist_group("template")
 
 
 def known(**changed: float) -> dict[str, Any]:
@@ -39,3 +42,10 @@ def test_waiting_for_the_invoicing_api_is_paid_for_by_memory_and_time() -> None:
 def test_without_the_counts_it_says_what_is_missing() -> None:
     with pytest.raises(Unavailable, match="events and functions"):
         measure(quick=False, known={})
+
+
+def test_of_a_month_every_queue_is_looked_into_and_every_alarm_is_paid_for() -> None:
+    month = {row["what"]: row for row in measure(quick=False, known=known()).data["usd_per_month"]}
+    assert month["looks into idle queues, by Lambda"]["count"] == len(WORKERS) * 648_000
+    assert month["alarms"]["count"] > len(WORKERS)
+    assert month["alarms"]["usd"] == pytest.approx(0.1 * month["alarms"]["count"])

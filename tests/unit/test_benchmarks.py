@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from benchmarks import __main__ as bench
 from benchmarks.charts import Bar, Panel, svg
 from benchmarks.figures import Figure, Measured, Unavailable, ratio
 from benchmarks.history import FEW
+from benchmarks.pages import PAGES, TABLES
 from benchmarks.peers import under_faults
 from benchmarks.warm_worker import in_a_process
 
@@ -22,11 +24,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ROOT = bench.ROOT
+
+
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "ROOT", tmp_path)
     monkeypatch.setattr(bench, "BUILD", tmp_path / "build")
     monkeypatch.setattr(bench, "CHARTS", tmp_path / "charts")
+    (tmp_path / "docs").mkdir()
+    for page in PAGES:
+        (tmp_path / page).write_text("above\n<!-- measured: cost -->\nas it was\n<!-- end -->\nbelow\n")
 
 
 def _plant(monkeypatch: pytest.MonkeyPatch, name: str, measure: Callable[..., Measured]) -> None:
@@ -78,6 +86,23 @@ def test_what_is_measured_alone_stands_beside_what_was_measured_before(tmp_path:
     parts = _written(tmp_path)["parts"]
     assert {name: part["figures"][0]["value"] for name, part in parts.items()} == {"events": 1.0, "history": 2.0}
     assert "history figure 2.00 ≤ 3" in (tmp_path / "charts" / "targets.svg").read_text()
+
+
+def test_pages_show_what_was_measured_and_keep_what_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant_figure(monkeypatch, "events", value=1.0)
+    bench.main(["--only", "events"])
+    pages = [tmp_path / page for page in PAGES]
+    assert all("as it was" in page.read_text() for page in pages)
+    _plant(monkeypatch, "cost", lambda **_: Measured([], {"usd_per_thousand": {"SQS": 0.5, "Lambda": 0.25}}))
+    bench.main(["--only", "cost"])
+    rows = ["| SQS | 0.5000 |", "| Lambda | 0.2500 |", "| **all** | **0.750** |"]
+    shown = [page.read_text().splitlines() for page in pages]
+    assert all(lines[0] == "above" and lines[4:7] == rows and lines[7:] == ["<!-- end -->", "below"] for lines in shown), shown
+
+
+def test_every_table_is_on_a_page() -> None:
+    marked = {name for page in PAGES for name in re.findall(r"<!-- measured: (\w+) -->", (ROOT / page).read_text())}
+    assert marked == set(TABLES)
 
 
 def test_a_part_that_cannot_be_measured_here_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

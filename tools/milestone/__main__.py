@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import socket
 import statistics
 import sys
 import time
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from quittance.errors import QuittanceError
 from tools.invoicing_server import LOGS, InvoicingServer, InvoicingServerError, invoicing_server
-from tools.local_stack import LocalStack, LocalStackError
+from tools.local_stack import LocalStack, LocalStackError, free_port
 from tools.local_stack.sam import BUILD as STACK_LOGS
 from tools.local_stack.sam import ROOT
 from tools.milestone import report
@@ -82,7 +81,7 @@ def _bring_up_and_run(console: Console, progress: Callable[[str], None]) -> int:
             space_invoices_url=server.url,
             space_invoices_api_key=server.api_key,
             requests_per_minute=server.requests_per_minute,
-            port=_free_port(),
+            port=free_port(),
             progress=progress,
         )
         with console.status("setting up"), stack, target_of(stack) as target:
@@ -166,12 +165,6 @@ def _keep_function_logs(target: Target) -> None:
         for group in groups:
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
                 output.writelines(f"{group} {event['message'].rstrip()}\n" for event in page["events"])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":
