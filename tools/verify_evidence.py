@@ -440,15 +440,18 @@ def verify(archive: Archive, keys: Keys, brought: dict[str, list[Json]] | None) 
 
 
 def missing_chains(archive: Archive, brought: dict[str, list[Json]] | None) -> list[str]:
-    """Chains that the auditor's own anchors know in the period and a whole archive does not hold."""
-    if brought is None or archive.manifest["business_customer"] is not None:
+    """Chains that the auditor's own anchors know in the period and the archive does not hold."""
+    if brought is None:
         return []
     held = {told["chain"] for told in archive.manifest["chains"]}
     start, end = archive.manifest["from"], archive.manifest["to"]
+    customer = archive.manifest["business_customer"]
     return sorted(
         name
         for name, anchors in brought.items()
-        if name not in held and any(start <= anchor["chained_at"] < end for anchor in anchors)
+        if name not in held
+        and (customer is None or name == f"customer:{customer}")
+        and any(start <= anchor["chained_at"] < end for anchor in anchors)
     )
 
 
@@ -508,10 +511,13 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _summary(archive: Archive, counts: tuple[int, int], problems: int, keys: Keys) -> str:
+    """It names whose archive this is: one that claims to be of a single business customer need not hold the chains of others."""
+    customer = archive.manifest["business_customer"]
+    whose = "everybody's" if customer is None else f"only those of {customer}"
     period = f"{archive.manifest['from']} to {archive.manifest['to']}"
     how = "with the key" if keys else "without the key: who made the entries is not verified"
     outcome = f"{problems:,} PROBLEMS" if problems else "all of it holds"
-    return f"{outcome}: {counts[1]:,} entries in {counts[0]:,} chains, {period}, {how}"
+    return f"{outcome}: {counts[1]:,} entries in {counts[0]:,} chains, {whose}, {period}, {how}"
 
 
 if __name__ == "__main__":

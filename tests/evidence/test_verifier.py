@@ -110,6 +110,7 @@ def test_it_runs_alone_and_says_what_it_verified(pristine: Path, tmp_path: Path)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert (done.returncode, done.stderr) == (0, "")
     assert "all of it holds: 48 entries in 2 chains" in done.stdout
+    assert "in 2 chains, everybody's, 2026-01-01" in done.stdout
     assert "erased by dpo (entry 16)" in done.stdout
 
 
@@ -319,6 +320,21 @@ def test_own_anchors_show_what_was_cut_out_of_everything_in_the_archive(
     named = problems(folder, anchors=own)
     assert any(f"{ONE}: entries 21-24: cut off at the end" in text for text in named)
     assert f"{OTHER}: missing" in named
+
+
+def test_an_archive_that_was_cut_down_to_one_customer_says_so_and_must_hold_the_chain_of_that_one(
+    world: JournalWorld, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "all.jsonl").write_text("".join(world.anchors.files.values()))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["chains"][1]
+    for customer, named in (("bc_1", []), ("bc_2", [f"{OTHER}: missing"])):
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"business_customer": customer}))
+        assert problems(folder, anchors=own) == named
+        verify_evidence.main([str(folder)])
+        assert f"in 1 chains, only those of {customer}, " in capsys.readouterr().out
 
 
 def test_a_forged_anchor_is_named(folder: Path) -> None:

@@ -19,7 +19,7 @@ from quittance.money import Money
 from quittance.runtime.allowance import Ask
 from quittance.runtime.dead_letters import RECEIVES_MAX
 from quittance.runtime.observability import logger
-from quittance.runtime.retry_schedule import GIVEN_UP_AFTER_S, OF_A_DEFECT, SPREAD, delay_s
+from quittance.runtime.retry_schedule import GIVEN_UP_AFTER_S, KEPT_WAITING_S, OF_A_DEFECT, SPREAD, delay_s
 from quittance.runtime.worker import MEANT_FOR_ALL, Message, worker_handler
 
 if TYPE_CHECKING:
@@ -343,8 +343,9 @@ def test_an_unreadable_message_fails_alone(name: str) -> None:
 
 def test_what_there_is_no_time_for_goes_back_at_once() -> None:
     worker = Worker()
-    records = [_record(name, age_s=500) for name in ("a1", "b1", "c1")]
+    records = [_record(name, age_s=GIVEN_UP_AFTER_S) for name in ("a1", "b1", "c1")]
     assert worker.handle(*records, context=Context(30, 16, 14.9)) == ["c1"]
+    assert worker.sqs.sent == [], "it was not tried"
     assert worker.tried == ["a1", "b1"]
     assert worker.sqs.hidden == {"c1": 0}
 
@@ -368,10 +369,37 @@ def test_a_refusal_is_told_to_the_allowance_which_says_when_everything_comes_bac
     worker = Worker(FakeAllowance(is_tight=False), a1=Retry("api_rate_limited", delay_s=30))
     assert worker.handle(_record("a1", age_s=100_000), _record("b1"), _record("c1", age_s=GIVEN_UP_AFTER_S)) == ["a1", "b1", "c1"]
     assert worker.sqs.hidden == {"a1": 7, "b1": 7, "c1": 7}
-    assert worker.sqs.sent == [], "whatever waits for the allowance is never given up"
+    assert worker.sqs.sent == [], "nothing is wrong with what waits for the allowance"
     assert worker.allowance
     [pause_s] = worker.allowance.pauses
     assert 30 <= pause_s <= 30 * (1 + SPREAD)
+
+
+def test_what_waits_until_its_queue_would_forget_it_is_a_dead_letter() -> None:
+    deferring = Worker(FakeAllowance(tried=0))
+    assert deferring.handle(_record("a1", age_s=KEPT_WAITING_S), _record("b1")) == ["b1"]
+    refused = Worker(FakeAllowance(is_tight=False), a1=Retry("api_rate_limited", delay_s=30))
+    old_a1, old_b1 = (_record(name, age_s=KEPT_WAITING_S) for name in ("a1", "b1"))
+    assert refused.handle(old_a1, old_b1, _record("c1")) == ["c1"]
+    causes = [one["MessageAttributes"]["cause"]["StringValue"] for worker in (deferring, refused) for one in worker.sqs.sent]
+    assert causes == ["api_rate_limited"] * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "account"),
+    [
+        ({"revisit": {"provider": "stripe", "account": "acct_1", "payment_id": "pi_1"}}, "stripe acct_1"),
+        ({"fees": {"business_customer": "bc_1", "currency": "EUR", "month": "2026-10"}}, "platform bc_1"),
+        ({"sighting": {"business_customer": "bc_1", "document_id": "inv_1"}}, "platform bc_1"),
+        ({"fact": None}, "group_1"),
+        ("{", "group_1"),
+    ],
+)
+def test_the_allowance_is_shared_by_those_whom_messages_are_about(body: Any, account: str) -> None:
+    worker = Worker(FakeAllowance())
+    worker.handle(_record("a1", group="group_1", body=body if isinstance(body, str) else json.dumps(body)))
+    assert worker.allowance
+    assert worker.allowance.asks == [Ask(account, is_new=True)]
 
 
 def test_the_first_message_is_tried_however_late_it_is() -> None:

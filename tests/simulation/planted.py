@@ -195,7 +195,12 @@ BUGS: tuple[Bug, ...] = (
         '_LOOKED_UP_BY = ("payment_id", "provider")',
         ("_LOOKED_UP_BY",),
     ),
-    Bug("a missing payment record taken for a removed one", CONVERGE, "        if not failed:\n", "        if failed is None:\n"),
+    Bug(
+        "a missing payment record taken for a removed one",
+        CONVERGE,
+        "        if failed:\n            return\n",
+        "        if failed is not None:\n            return\n",
+    ),
     Bug("a refused document forgotten and issued again", SHEET, "elif not self._was_refused(document):", "else:"),
     Bug(
         "date from the clock",
@@ -463,7 +468,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "what waits for the allowance is acknowledged",
         WORKER,
-        "        self.unfinished.append(Unfinished(record, self._no_poll_s(record, wait_s), RATE_LIMITED))\n",
+        "        self.unfinished.append(Unfinished(record, self._no_poll_s(record, wait_s), RATE_LIMITED, is_old))\n",
         "",
     ),
     Bug(

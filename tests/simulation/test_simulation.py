@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.simulation import faults
 from tests.simulation.generate import history
 from tests.simulation.history import Outage
-from tests.simulation.planted import BUGS, planted
+from tests.simulation.planted import BUGS, Bug, planted
 from tests.simulation.scenarios import (
     STORIES,
     after_a_long_outage,
@@ -23,6 +24,7 @@ from tests.simulation.scenarios import (
 from tests.simulation.shrink import shortest
 from tests.simulation.simulate import simulate
 
+ROOT = Path(__file__).parents[2]
 SEEDS = range(1, 301)
 (_PAID,) = STORIES["paid"]
 
@@ -64,6 +66,17 @@ def test_a_delivery_survives_the_rotation_of_its_secret() -> None:
 def test_a_policy_that_changes_counts_from_its_time() -> None:
     failures = [f"{violation}\n{one}" for one in policy_changes("dispute lost") if (violation := simulate(one).violation)]
     assert not failures
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_a_planted_bug_still_fits_the_product(bug: Bug) -> None:
+    """Whether it is found takes long to see; that it is gone from the proof is seen at once."""
+    with planted(bug):
+        pass
+
+
+def test_the_readme_counts_the_planted_bugs() -> None:
+    assert f"| planted bugs (`make prove`) | {len(BUGS)}, each caught |" in (ROOT / "README.md").read_text()
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:

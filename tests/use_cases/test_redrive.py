@@ -263,6 +263,26 @@ def test_letters_wait_while_the_queues_are_full_and_the_next_redrive_goes_on() -
     assert told_apart(world) == {"bc_1": 2, "bc_2": 2}
 
 
+def test_what_waits_for_hours_to_be_tried_again_holds_up_no_letters() -> None:
+    world = mixed()
+    letters = world.dead_letters()
+    for turn in range(2):  # in one process, as the operators' API does
+        for number in range(50):
+            world.sqs.send_message(QueueUrl=REVISITS, MessageBody="{}", MessageGroupId=f"{turn} {number}")
+        assert len(world.sqs.received(REVISITS, 50, hidden_s=20_000)) == 50
+        done = letters.redrive(Wanted(), pace=Pace(per_minute=6000, in_flight=1), limit=2, within_s=60)
+        assert done.sent.total() == 2
+    world.drain()
+    assert told_apart(world) == {"bc_1": 2, "bc_2": 2}
+
+
+def test_letters_that_were_hidden_after_they_were_sent_hold_up_the_others() -> None:
+    world = mixed()
+    world.work = lambda event, _: {"batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in event["Records"]]}
+    stopped = world.dead_letters().redrive(Wanted(), pace=Pace(per_minute=6000, in_flight=2), within_s=60)
+    assert (stopped.sent.total(), stopped.is_complete) == (2, False)
+
+
 def test_what_could_not_be_sent_is_not_deleted() -> None:
     world = mixed()
     world.sqs.refuses_sends = True

@@ -50,7 +50,7 @@ def redrive(
     with chosen(stack) as target:
         if queue is not None and queue not in target.queues:
             raise typer.BadParameter(f"there is no queue {queue}; there are {', '.join(sorted(target.queues))}")
-        pace = Pace(per_minute=per_minute) if per_minute else target.redrive_pace
+        pace = Pace(per_minute=per_minute) if per_minute else target.pace
         letters = DeadLetters(target.client("sqs"), target.queues.values(), target.ledger.owner)
         found = letters.overview(wanted, within_s=_LOOKS_FOR_S).kinds
         _show(found, as_json=as_json)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from quittance.fees import FEES_PROVIDER
 from quittance.runtime.dead_letters import CAUSE, dead_letters_of
+from quittance.runtime.queues import account_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +86,7 @@ class LetterReader:
 
     def _customer_of(self, body: str) -> str:
         try:
-            provider, account = _account(json.loads(body))
+            provider, account = account_of(json.loads(body))
         except (KeyError, TypeError, ValueError, RecursionError):
             return UNKNOWN
         if provider in _NAME_IT_THEMSELVES:
@@ -93,18 +94,3 @@ class LetterReader:
         if (provider, account) not in self._owners:
             self._owners[provider, account] = self._owner_of(provider, account) or UNKNOWN
         return self._owners[provider, account]
-
-
-def _account(body: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever somebody sent
-    """The provider and its account that a message is about. Raises `KeyError` or `TypeError` where it names none."""
-    match body:
-        case {"fact": named} | {"revisit": named} | {"fetch": named}:
-            return str(named["provider"]), str(named["account"])
-        case {"fees": named} | {"sighting": named}:
-            return "platform", str(named["business_customer"])
-        case {"specversion": _, "data": named} | {"detail": {"specversion": _, "data": named}}:
-            return "platform", str(named["business_customer"])
-        case {"detail": {"object": "event", "account": str(account)}}:
-            return "stripe", account
-        case _:
-            return str(body["provider"]), str(body["account"])

@@ -154,6 +154,21 @@ def fees_message(business_customer: str, currency: str, month: str, received_at:
     return Message.of("fees_closed", ("fees", business_customer, currency), content, received_at)
 
 
+def account_of(body: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever somebody sent
+    """The provider and its account that a message is about. Raises `KeyError` or `TypeError` where it names none."""
+    match body:
+        case {"fact": named} | {"revisit": named} | {"fetch": named}:
+            return str(named["provider"]), str(named["account"])
+        case {"fees": named} | {"sighting": named}:
+            return "platform", str(named["business_customer"])
+        case {"specversion": _, "data": named} | {"detail": {"specversion": _, "data": named}}:
+            return "platform", str(named["business_customer"])
+        case {"detail": {"object": "event", "account": str(account)}}:
+            return "stripe", account
+        case _:
+            return str(body["provider"]), str(body["account"])
+
+
 class QueueClient(Protocol):
     """The part of the SQS client that is used."""
 

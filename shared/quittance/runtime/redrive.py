@@ -52,7 +52,9 @@ class Pace:
     per_minute: int
     """Letters, each of which mostly takes one request of the invoicing API."""
     in_flight: int = 10
-    """Letters are sent while fewer messages than this, of whatever origin and function, wait or are worked on."""
+    """Letters are sent while fewer messages than this, of whatever origin and function, wait or are worked on. Those that were
+    hidden already when the redrive began do not count: some wait for hours to be tried again.
+    """
 
     @classmethod
     def of(cls, environment: str, allowed: int = 0) -> Pace:
@@ -101,6 +103,12 @@ class DeadLetters:
         self._clock = clock
         self._wait = wait
         self._ready_at = 0.0
+        self._hidden: int | None = None
+
+    @property
+    def functions(self) -> set[str]:
+        """Whose dead letters these are."""
+        return {pair.function for pair in self._pairs}
 
     def overview(self, wanted: Wanted, *, within_s: float) -> Overview:
         """Count the letters. While they are looked at, for `within_s` at most, nobody else sees them.
@@ -108,7 +116,7 @@ class DeadLetters:
         SQS learns of a new letter within a minute; one as young as that may be missing.
         """
         pairs = self._pairs_of(wanted)
-        lying = {pair.function: self._depth(pair.dead_letters_url, "", "NotVisible") for pair in pairs}
+        lying = {pair.function: sum(self._depths(pair.dead_letters_url, "", "NotVisible")) for pair in pairs}
         kinds: Counter[Kind] = Counter()
         with _Window(self._client, self._clock() + within_s + MARGIN_S) as window:
             for letter in self._received(pairs, window, self._clock() + within_s):
@@ -132,6 +140,7 @@ class DeadLetters:
         Raises `Retry` when SQS does not take what is sent. Nothing was deleted then that is not on its queue.
         """
         end = self._clock() + within_s
+        self._hidden = None
         sent: Counter[Kind] = Counter()
         digests: set[bytes] = set()
         while (limit is None or sent.total() < limit) and self._clock() < end:
@@ -157,7 +166,7 @@ class DeadLetters:
 
     def _received(self, pairs: Iterable[QueuePair], window: _Window, until: float) -> Iterator[Letter]:
         for pair in pairs:
-            is_empty = not self._depth(pair.dead_letters_url, "")
+            is_empty = not any(self._depths(pair.dead_letters_url, ""))
             while not is_empty and window.size < LOOKED_AT_MAX and self._clock() < until:
                 answer = self._client.receive_message(
                     QueueUrl=pair.dead_letters_url,
@@ -189,7 +198,11 @@ class DeadLetters:
             yield some
 
     def _in_flight(self) -> int:
-        return sum(self._depth(pair.url, "", "NotVisible", "Delayed") for pair in self._pairs)
+        """What waits or is worked on. SQS does not tell what is worked on from what is hidden until its next attempt."""
+        depths = [self._depths(pair.url, "", "Delayed", "NotVisible") for pair in self._pairs]
+        hidden = sum(not_visible for *_, not_visible in depths)
+        self._hidden = hidden if self._hidden is None else min(self._hidden, hidden)
+        return sum(map(sum, depths)) - self._hidden
 
     def _send(self, letters: Sequence[Letter]) -> None:
         # A new id each: under its old one SQS would silently drop what was sent in the last five minutes.
@@ -202,10 +215,10 @@ class DeadLetters:
             # What is not deleted shows up and is sent again: too often rather than not at all.
             self._client.delete_message_batch(QueueUrl=url, Entries=entries)
 
-    def _depth(self, url: str, *states: str) -> int:
+    def _depths(self, url: str, *states: str) -> list[int]:
         names: Any = [f"ApproximateNumberOfMessages{state}" for state in states]
         attributes = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return sum(int(attributes[name]) for name in names)
+        return [int(attributes[name]) for name in names]
 
 
 class _Window:

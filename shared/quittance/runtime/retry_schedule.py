@@ -15,6 +15,8 @@ LONGEST_DELAY_S = 42_000
 """SQS hides a message for at most 12 hours (43,200 s) counted from when it was received; the rest is time to work on it."""
 GIVEN_UP_AFTER_S = 5 * 86_400
 """An outage of days finds every message alive, and no queue forgets one: they keep them for 14 days."""
+KEPT_WAITING_S = 12 * 86_400
+"""As long may a message wait with which nothing is wrong. What its queue forgets, after those 14 days, nobody would ever miss."""
 OF_A_PASSING_FAILURE = 1 / 20
 """After an outage of two hours everything is back within seven minutes."""
 OF_A_DEFECT = 1.0

@@ -18,7 +18,8 @@ from quittance.runtime.allowance import Ask
 from quittance.runtime.dead_letters import CAUSE, RECEIVES_MAX, dead_letters_of
 from quittance.runtime.observability import count as count_metric
 from quittance.runtime.observability import logger
-from quittance.runtime.retry_schedule import GIVEN_UP_AFTER_S, OF_A_DEFECT, OF_A_PASSING_FAILURE, delay_s
+from quittance.runtime.queues import account_of
+from quittance.runtime.retry_schedule import GIVEN_UP_AFTER_S, KEPT_WAITING_S, OF_A_DEFECT, OF_A_PASSING_FAILURE, delay_s
 from quittance.runtime.sdk import LEAN
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ RECORD_BUDGET_S = 15.0
 HOPELESS_DELAY_S = 1
 """A message that can never succeed comes back at once where it could not be given up."""
 RATE_LIMITED = "api_rate_limited"
+NO_TIME_LEFT = "no_time_left"
+WAITING = frozenset({RATE_LIMITED, NO_TIME_LEFT})
+"""Why messages go back with which nothing is wrong: there is no room for them now."""
 RECEIVES_OF_A_BACKLOG = 150
 """More than the longest backlog asks of a message that waits for the allowance: then it is an outage, and waits like one."""
 MEANT_FOR_ALL = frozenset({RATE_LIMITED, "api_redirected", "api_refused_key", "api_unreachable"})
@@ -110,8 +114,9 @@ def worker_handler(
     - a failure that is `MEANT_FOR_ALL` holds back the rest of the batch;
     - `Reject` and `Park`, which no repetition can help, hold back nothing, and become dead letters at once.
 
-    What fails for longer than `GIVEN_UP_AFTER_S` becomes a dead letter as well. A dead letter says its cause, the code of its
-    last failure. Where it cannot be written SQS moves the message after `RECEIVES_MAX` receives, without a cause.
+    What fails for longer than `GIVEN_UP_AFTER_S` becomes a dead letter as well, and what merely waits, for the allowance or for
+    time, after `KEPT_WAITING_S`. A dead letter says its cause, the code of its last failure. Where it cannot be written SQS moves
+    the message after `RECEIVES_MAX` receives, without a cause.
 
     With an `allowance`, messages for which the invoicing API has none left are not tried, and wait as long as it says.
 
@@ -165,7 +170,8 @@ class _Batch:
     def defer(self, record: Record, wait_s: int) -> None:
         """The message, and those of its group, are not tried now."""
         self._held_groups[_group(record)] = Failure(wait_s, Reach.GROUP, RATE_LIMITED)
-        self.unfinished.append(Unfinished(record, self._no_poll_s(record, wait_s), RATE_LIMITED))
+        is_old = self._is_old(record, RATE_LIMITED)
+        self.unfinished.append(Unfinished(record, self._no_poll_s(record, wait_s), RATE_LIMITED, is_old))
 
     def failed(self, record: Record, failure: Failure) -> None:
         is_over = failure.reach is Reach.MESSAGE or self._is_old(record, failure.code)
@@ -180,7 +186,7 @@ class _Batch:
 
     def give_back_the_rest(self) -> None:
         if self._held is None:
-            self._held = Failure(0, Reach.BATCH, "no_time_left")
+            self._held = Failure(0, Reach.BATCH, NO_TIME_LEFT)
             logger.warning("no time left for the rest of the batch")
 
     def holds_back(self, record: Record) -> bool:
@@ -199,8 +205,8 @@ class _Batch:
         return True
 
     def _is_old(self, record: Record, code: str) -> bool:
-        """However long the allowance is used up, nothing is wrong with the messages that wait for it."""
-        return self.age_s(record) >= GIVEN_UP_AFTER_S and code != RATE_LIMITED
+        """What merely waits is given up only because its queue would soon forget it."""
+        return self.age_s(record) >= (KEPT_WAITING_S if code in WAITING else GIVEN_UP_AFTER_S)
 
     def _wait_s(self, record: Record, failure: Failure) -> int:
         if failure.code != RATE_LIMITED or self._allowance is None:
@@ -361,10 +367,8 @@ def _scheduled(record: Record, age_s: float, asked_s: int | None = None, share: 
 def _account(record: Record) -> str:
     """Whose message it is, as far as can be told; only used to be fair."""
     try:
-        body = json.loads(record["body"])
-        about = body.get("fact") or body.get("revisit") or body
-        return f"{about.get('provider')} {about.get('account')}"
-    except (AttributeError, TypeError, ValueError, RecursionError):
+        return " ".join(account_of(json.loads(record["body"])))
+    except (KeyError, TypeError, ValueError, RecursionError):
         return _group(record)
 
 
