@@ -397,7 +397,7 @@ class Provisioner:
 
 def _says_unknown(failure: QuittanceError) -> bool:
     """Whether the API says that there is no such object, or none that this key may see."""
-    return str(failure).startswith(("api_refused: 404", "api_refused_key: 403"))
+    return failure.code == "api_not_found" or str(failure).startswith("api_refused_key: 403")
 
 
 def _held(entity: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:

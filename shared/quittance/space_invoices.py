@@ -68,12 +68,14 @@ CONFLICT = Outcome("api_conflict", InDoubt, Retry)
 RATE_LIMITED = Outcome("api_rate_limited", Retry, Retry, RATE_LIMIT_PAUSE_S)
 REFUSED_KEY = Outcome("api_refused_key", Retry, Retry, CONFIGURATION_PAUSE_S)
 REDIRECTED = Outcome("api_redirected", Retry, Retry, CONFIGURATION_PAUSE_S)
+NOT_FOUND = Outcome("api_not_found", Park, Park)
 REFUSED = Outcome("api_refused", Park, Park)
 
 OUTCOMES: tuple[tuple[range, Outcome], ...] = (
     (range(300, 400), REDIRECTED),
     (range(401, 402), REFUSED_KEY),
     (range(403, 404), REFUSED_KEY),
+    (range(404, 405), NOT_FOUND),
     (range(408, 409), SERVER_ERROR),
     (range(409, 410), CONFLICT),
     (range(429, 430), RATE_LIMITED),
@@ -155,8 +157,12 @@ class SpaceInvoices:
         return _object(answer, mutation=True)
 
     def delete(self, path: str, *, entity_id: str | None, idempotency_key: str) -> None:
-        """DELETE; any answer of success will do, with or without a body."""
-        self._mutate("DELETE", path, None, entity_id=entity_id, idempotency_key=idempotency_key)
+        """DELETE; any answer of success will do, with or without a body, and what is not there any more is deleted."""
+        try:
+            self._mutate("DELETE", path, None, entity_id=entity_id, idempotency_key=idempotency_key)
+        except Park as refused:
+            if refused.code != NOT_FOUND.code:
+                raise
 
     def get(self, path: str, *, entity_id: str | None, params: Mapping[str, str | int] | None = None) -> dict[str, Any]:
         """The object, its non-integer numbers as `Decimal`."""

@@ -209,7 +209,7 @@ TABLE = {
     "401": _both(_json({"code": "unauthorized"}, 401), Retry("api_refused_key", "401 unauthorized", delay_s=300)),
     "402": _both(httpx.Response(402), Park("api_refused", "402")),
     "403": _both(_json({"code": "forbidden"}, 403), Retry("api_refused_key", "403 forbidden", delay_s=300)),
-    "404": _both(_json({"code": "not_found"}, 404), Park("api_refused", "404 not_found")),
+    "404": _both(_json({"code": "not_found"}, 404), Park("api_not_found", "404 not_found")),
     "408": _doubtful(httpx.Response(408), "api_server_error"),
     "409": _doubtful(_json({"code": "conflict"}, 409), "api_conflict"),
     "413": _both(httpx.Response(413), Park("api_refused", "413")),
@@ -258,6 +258,14 @@ def test_a_delete_needs_no_body_and_is_in_doubt_like_a_create() -> None:
     api.client.delete("/payments/pmt_1", **arguments)
     api.client.delete("/payments/pmt_1", **arguments)
     with pytest.raises(InDoubt, match="api_no_answer"):
+        api.client.delete("/payments/pmt_1", **arguments)
+
+
+def test_what_is_not_there_any_more_is_deleted_but_a_refusal_is_none() -> None:
+    api = Api(_json({"code": "not_found"}, 404), httpx.Response(422))
+    arguments = {"entity_id": "ent_1", "idempotency_key": "key-1"}
+    api.client.delete("/payments/pmt_1", **arguments)
+    with pytest.raises(Park, match="api_refused"):
         api.client.delete("/payments/pmt_1", **arguments)
 
 
@@ -486,5 +494,5 @@ def test_what_was_asked_is_told_once_with_its_outcome() -> None:
             api.client.get("/invoices/inv_1", entity_id="ent_1")
     told = [(one.method, one.route, one.outcome) for one in api.client.exchanged()]
     route = "/invoices/{id}"
-    assert told == [("POST", "/invoices", "ok"), ("GET", route, "api_refused"), ("GET", route, "api_no_answer")]
+    assert told == [("POST", "/invoices", "ok"), ("GET", route, "api_not_found"), ("GET", route, "api_no_answer")]
     assert api.client.exchanged() == []

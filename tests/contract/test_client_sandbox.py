@@ -144,7 +144,7 @@ def test_a_payment_is_removed() -> None:
     ("status", "kind", "code"),
     [
         (401, Retry, "api_refused_key"),
-        (404, Park, "api_refused"),
+        (404, Park, "api_not_found"),
         (409, InDoubt, "api_conflict"),
         (429, Retry, "api_rate_limited"),
         (500, InDoubt, "api_server_error"),
