@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
 from quittance.errors import QuittanceError
+from tools.commands.acknowledge import acknowledge
 from tools.commands.backfill import backfill
 from tools.commands.evidence import evidence
 from tools.commands.explain import explain
@@ -57,6 +58,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     translate,
     explain,
     findings,
+    acknowledge,
     reconcile,
     redrive,
     backfill,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from quittance.acknowledgements import NOTHING_ACKNOWLEDGED, acknowledgements
 from quittance.derivation import derive, through_time
 from quittance.explanation import explain_case, explain_customer
 from quittance.ledger import Ledger
@@ -35,14 +36,17 @@ class Explainer:
         customer = self._view.customer_of(case)
         reports = self._ledger.reports(case)
         derivations = self._derivations(case, customer, reports) if customer else {}
-        explained = explain_case(case, customer, self._view.planned(case, customer), reports, derivations)
+        planned = self._view.planned(case, customer)
+        known = acknowledgements(self._view.table) if case.findings else NOTHING_ACKNOWLEDGED
+        explained = explain_case(case, customer, planned, reports, derivations, acknowledged=known)
         return explained | ({"payout": self._payouts.tied(case).to_json()} if is_payout(case) else {})
 
     def customer(self, customer_id: str) -> dict[str, Any]:
         """Everything about a business customer."""
         findings = self._view.table.read_partition(customer_pk(customer_id), "FINDING#")
         customer = read_customer(self._view.table, customer_id)
-        return explain_customer(customer_id, customer, self._registrations(customer_id), findings)
+        known = acknowledgements(self._view.table) if findings else NOTHING_ACKNOWLEDGED
+        return explain_customer(customer_id, customer, self._registrations(customer_id), findings, known)
 
     def reproduced(self, case: CaseFile, key: str) -> bytes:
         """The PDF of a document, from its record. Raises `NotPrintedError`."""

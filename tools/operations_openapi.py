@@ -50,7 +50,8 @@ _PROBLEM = {
     },
 }
 _REFUSED = {
-    "description": "Refused, or not possible now",
+    "description": "Refused, or not possible now. What API Gateway answers by itself (403 without permission, 429, 504) is "
+    "no problem document.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 _SIGNED = {

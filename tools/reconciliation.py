@@ -42,6 +42,8 @@ class CustomerBooks:
     differences: tuple[Found, ...]
     standing: tuple[Found, ...]
     """What the ledger keeps as findings itself, though ledger and API agree."""
+    acknowledged: tuple[Found, ...]
+    """What of both is known to somebody who said that it needs nothing more."""
     waiting: tuple[str, ...]
     invoiced: dict[str, Decimal]
     """Currency -> what the API's invoices less its credit notes add up to."""
@@ -70,13 +72,15 @@ class Finished:
         yield from self.workbook.found(counts=False)
 
     def _books(self, customer: CustomerResult) -> CustomerBooks:
-        found = list(self.workbook.found(customer.business_customer))
+        all_found = list(self.workbook.found(customer.business_customer))
+        found = [one for one in all_found if not one.acknowledged]
         return CustomerBooks(
             business_customer=customer.business_customer,
             documents_checked=customer.documents,
             agrees=customer.agrees,
             differences=tuple(one for one in found if finding_class(one.code).is_difference),
             standing=tuple(one for one in found if not finding_class(one.code).is_difference),
+            acknowledged=tuple(one for one in all_found if one.acknowledged),
             waiting=tuple(self.workbook.waiting(customer.business_customer)),
             invoiced={one.currency: major(one.invoiced - one.credited, one.currency) for one in customer.totals},
             residual={one.currency: major(one.residual, one.currency) for one in customer.totals},

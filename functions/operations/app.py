@@ -21,7 +21,7 @@ from quittance.operations import answers
 from quittance.operations.arguments import Between, Length, WrongArgument, arguments_of
 from quittance.operations.pages import keys_of, opaque
 from quittance.operations.payments import PaymentName
-from quittance.operations.requests import Id, Redrive, Replay
+from quittance.operations.requests import Id, Reason, Redrive, Replay
 from quittance.reconciliation.results import Severity
 from quittance.runtime.observability import logger
 from quittance.runtime.operations import Operations
@@ -107,8 +107,9 @@ def print_document(document_id: Id) -> Response[bytes]:
 # ---------------------------------------------------------------- findings
 
 
-@app.get("/operations/findings", summary="Findings that stand")
-def open_findings(
+@app.get("/operations/findings", summary="Findings that stand: those that are open, or those that were acknowledged")
+def open_findings(  # noqa: PLR0913, PLR0917 - whatever may be asked
+    acknowledged: bool = False,  # noqa: FBT001, FBT002 - it is called by name
     severity: Severity | None = None,
     code: Id | None = None,
     business_customer: Id | None = None,
@@ -116,8 +117,17 @@ def open_findings(
     cursor: Cursor | None = None,
 ) -> answers.Findings:
     findings = _operations.findings
-    page = findings.open(_after(cursor), limit, severity=severity, code=code, business_customer=business_customer)
-    shown = [answers.finding(item, findings.customer_of(item)) for item in page.items]
+    known = findings.acknowledgements()
+    page = findings.page(
+        _after(cursor),
+        limit,
+        acknowledged=known,
+        is_acknowledged=acknowledged,
+        severity=severity,
+        code=code,
+        business_customer=business_customer,
+    )
+    shown = [answers.finding(item, findings.customer_of(item), known.of(item)) for item in page.items]
     return answers.Findings(findings=shown, next=opaque(page.last))
 
 
@@ -133,6 +143,18 @@ def approve_finding(finding_id: Cursor) -> answers.Queued:
         came_of_it.update(payment._asdict(), code=code)
         _operations.revisit([payment], f"repair {code}")
     return answers.Queued(queued=1)
+
+
+@app.post(
+    "/operations/findings/<finding_id>/acknowledge",
+    summary="Acknowledge a finding",
+    description="It counts as dealt with for as long as it says the same. The reason is kept with it, but not in the audit.",
+)
+def acknowledge_finding(finding_id: Cursor, asked: Reason) -> answers.Finding:
+    with _audited("acknowledge", finding=finding_id) as came_of_it:
+        item, given = _operations.findings.acknowledge(keys_of(finding_id), _caller(), asked.reason)
+        came_of_it.update(code=item["code"], subject=item["subject"])
+    return answers.finding(item, _operations.findings.customer_of(item), given)
 
 
 # ---------------------------------------------------------------- replay
@@ -163,8 +185,7 @@ def replay(asked: Replay) -> answers.Queued:
 def dead_letters(
     function: Id | None = None, cause: Id | None = None, business_customer: Id | None = None, limit: Limit = 50
 ) -> answers.DeadLetterOverview:
-    wanted = Wanted(function=function, cause=cause, business_customer=business_customer)
-    overview = _operations.dead_letters.overview(wanted, within_s=LOOKS_FOR_S)
+    overview = _operations.dead_letters.overview(_wanted(function, cause, business_customer), within_s=LOOKS_FOR_S)
     kinds = _kinds(overview.kinds)
     return answers.DeadLetterOverview(
         queues=[answers.QueueOfLetters(function=name, letters=count) for name, count in sorted(overview.lying.items())],
@@ -180,11 +201,18 @@ def dead_letters(
     "Ask again until it is complete.",
 )
 def redrive(asked: Redrive) -> answers.Redriven:
-    wanted = Wanted(function=asked.function, cause=asked.cause, business_customer=asked.business_customer)
+    wanted = _wanted(asked.function, asked.cause, asked.business_customer)
     with _audited("redrive", **{name: value for name, value in asdict(asked).items() if value is not None}) as came_of_it:
         result = _operations.dead_letters.redrive(wanted, pace=_operations.pace, limit=asked.limit, within_s=REDRIVES_FOR_S)
         came_of_it.update(letters=result.sent.total(), came_back=result.came_back, complete=result.is_complete)
     return answers.Redriven(**came_of_it, kinds=_kinds(result.sent))
+
+
+def _wanted(function: str | None, cause: str | None, business_customer: str | None) -> Wanted:
+    known = _operations.dead_letters.functions
+    if function is not None and function not in known:
+        raise WrongArgument("function", f"must be one of {', '.join(sorted(known))}")
+    return Wanted(function=function, cause=cause, business_customer=business_customer)
 
 
 def _kinds(counted: Counter[Kind]) -> list[answers.Letters]:
@@ -196,8 +224,8 @@ def _kinds(counted: Counter[Kind]) -> list[answers.Letters]:
 
 @app.get("/operations/reports", summary="Reports of reconciliations")
 def reports(limit: Limit = 50, cursor: Cursor | None = None) -> answers.Reports:
-    before = keys_of(cursor).sk if cursor else None
-    ids = _operations.reports.latest(before, limit)
+    after = _after(cursor)
+    ids = _operations.reports.latest(after.sk if after else None, limit)
     return answers.Reports(reports=ids, next=opaque(Keys("reports", ids[-1])) if len(ids) == limit else None)
 
 

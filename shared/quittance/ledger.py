@@ -260,14 +260,19 @@ class CaseFile:
         self._change({"sk": f"FEE#{entry.key}", "fee": entry.to_json()})
 
     def align_with(self, plan: Plan, now: int) -> list[str]:
-        """Let the findings that stand and what the case waits for be what the plan says. Returns the codes of new findings."""
+        """Let the findings that stand and what the case waits for be what the plan says.
+
+        Returns the codes of the findings that are new, or whose amount is another one than before.
+        """
         self._align_waiting(tuple(f"{waiting.fact} waits for {waiting.awaited}" for waiting in plan.waiting))
         standing = {f"{finding.code}#{finding.subject}": finding for finding in plan.findings}
         opened = []
         for name, finding in standing.items():
-            if name not in self.findings or self.findings[name].get("resolved_at"):
-                amount = {"value": finding.amount.value, "currency": finding.amount.currency} if finding.amount else None
-                self._store_finding(finding.code, finding.subject, now, {"amount": amount, "planned": True})
+            amount = {"value": finding.amount.value, "currency": finding.amount.currency} if finding.amount else None
+            known = self.findings.get(name, {"resolved_at": now})
+            opened_at = now if known.get("resolved_at") else known["opened_at"]
+            if known.get("resolved_at") or known.get("amount", amount) != amount:
+                self._store_finding(finding.code, finding.subject, opened_at, {"amount": amount, "planned": True})
                 opened.append(finding.code)
         for name, item in list(self.findings.items()):
             if item.get("planned") and name not in standing and not item.get("resolved_at"):
@@ -288,10 +293,11 @@ class CaseFile:
         if f"{code}#{subject}" not in self.findings:
             self._store_finding(code, subject, now, {})
 
-    def _store_finding(self, code: str, subject: str, now: int, details: dict[str, Any]) -> None:
-        item = {"sk": f"FINDING#{code}#{subject}", "code": code, "subject": subject, "opened_at": now, "reference": OPEN_FINDING}
-        self.findings[f"{code}#{subject}"] = item | details
-        self._change(item | details)
+    def _store_finding(self, code: str, subject: str, opened_at: int, details: dict[str, Any]) -> None:
+        keys = {"pk": self.pk, "sk": f"FINDING#{code}#{subject}", "reference": OPEN_FINDING}
+        item = keys | {"code": code, "subject": subject, "opened_at": opened_at} | details
+        self.findings[f"{code}#{subject}"] = item
+        self._change(item)
 
     def take_lease(self, owner: str, until: int) -> None:
         self.lease_owner, self.lease_until, self.is_changed = owner, until, True

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quittance.acknowledgements import Acknowledgement, acknowledge, acknowledgements
 from quittance.errors import Reject, Retry
-from quittance.ledger import Ledger, case_pk, reports_pk
-from quittance.storage import ConditionFailedError, Put
+from quittance.ledger import OPEN_FINDING, Ledger, case_pk, reports_pk
+from quittance.storage import ConditionFailedError, Keys, Put
 from tests.evidence.journal_world import RING, JournalWorld, problems
 from tests.evidence.payments import paid, refunded
 from tests.evidence.test_comparison import deviations
@@ -75,6 +76,21 @@ def test_a_payer_is_gone_from_ledger_and_journal_and_the_chain_verifies(played: 
     assert problems(journal.export(tmp_path)) == []
     assert deviations(journal) == []
     assert journal.kinds("customer:bc_1")[-1] == "personal_data.erased"
+
+
+def test_why_a_finding_was_acknowledged_is_gone_and_who_did_is_kept(played: Played, tmp_path: Path) -> None:
+    _, journal = played
+    pk = case_pk("stripe", "acct_1", "pay_1")
+    found = {"code": "conflict", "subject": "x", "opened_at": 1, "reference": OPEN_FINDING}
+    journal.ledger.commit([Put({"pk": pk, "sk": "FINDING#conflict#x"} | found)])
+    acknowledge(journal.ledger, Keys(pk, "FINDING#conflict#x"), Acknowledgement(5, "finance", "Lovelace phoned"))
+    erase(journal)
+    assert "phoned" not in json.dumps([*journal.ledger.items(), *journal.table.items()])
+    known = acknowledgements(journal.ledger)
+    [item] = [one for one in journal.ledger.find(OPEN_FINDING) if one["code"] == "conflict"]
+    assert known.of(item) == Acknowledgement(5, "finance", "")
+    assert problems(journal.export(tmp_path)) == []
+    assert deviations(journal) == []
 
 
 def test_who_erased_what_and_why_is_kept(played: Played) -> None:

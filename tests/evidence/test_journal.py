@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quittance.acknowledgements import Acknowledgement, acknowledge, take_back
 from quittance.errors import Retry
 from quittance.journal.changes import ItemChange, event_of, parted, whole
 from quittance.journal.entries import GENESIS, Key, KeyRing, is_sealed, key_ring
-from quittance.ledger import Ledger, case_pk
+from quittance.ledger import OPEN_FINDING, Ledger, case_pk
 from quittance.operations.audit import audit_pk
 from quittance.provisioning import customer_pk
 from quittance.reconciliation.standing import reconciliation_pk
-from quittance.storage import Put
+from quittance.storage import Keys, Put
 from tests.evidence.journal_world import RING, JournalWorld, Streamed, change
 from tests.evidence.payments import paid
 
@@ -101,6 +102,25 @@ def test_customer_partitions_are_called_as_the_journal_thinks() -> None:
     world = JournalWorld()
     assert world.recorder().chain_of(customer_pk("bc_1")) == CHAIN
     assert world.recorder().chain_of(reconciliation_pk("bc#1")) == "customer:bc#1"
+
+
+def test_who_acknowledged_a_finding_is_entered_where_the_finding_is_and_the_reason_apart() -> None:
+    world = JournalWorld()
+    case, found = case_pk("platform", "bc_1", "pay_1"), reconciliation_pk("bc_1")
+    finding = {"sk": "FINDING#x#y", "code": "x", "subject": "y", "reference": OPEN_FINDING, "opened_at": 1}
+    for pk in (case, found):
+        world.ledger.commit([Put(finding | {"pk": pk})])
+        acknowledge(world.ledger, Keys(pk, "FINDING#x#y"), Acknowledgement(5, "finance", "Ada called"))
+        take_back(world.ledger, Keys(pk, "FINDING#x#y"), "controller", 6)
+        acknowledge(world.ledger, Keys(pk, "FINDING#x#y"), Acknowledgement(7, "finance", "Ada called again"))
+    world.recorder().record(world.ledger.stream)
+    kinds = ["finding.opened", "acknowledgement.given", "acknowledgement.taken_back", "acknowledgement.given"]
+    assert world.kinds(CHAIN) == 2 * kinds
+    _, given, taken_back, _ = world.entries(CHAIN)[:4]
+    assert (given["content"]["by"], given["content"]["said"]) == ("finance", {"opened_at": 1})
+    assert taken_back["content"]["taken_back"] == {"at": 6, "by": "controller"}
+    assert "Ada" not in json.dumps([{**one, "personal": ""} for one in world.entries(CHAIN)])
+    assert given["personal"] == '{"/because":"Ada called"}'
 
 
 def test_what_operators_do_is_entered_in_a_chain_of_their_own() -> None:

@@ -166,6 +166,7 @@ ROUTES = [
     ("GET", "/operations/documents/inv_1/pdf"),
     ("GET", "/operations/findings"),
     ("POST", "/operations/findings/f_1/approve"),
+    ("POST", "/operations/findings/f_1/acknowledge"),
     ("POST", "/operations/replay"),
     ("GET", "/operations/dead-letters"),
     ("POST", "/operations/redrive"),
@@ -327,6 +328,68 @@ def test_what_only_a_person_can_put_right_is_not_approved(api: Api) -> None:
 def test_what_is_no_standing_finding_is_not_there(api: Api, finding_id: str) -> None:
     api.put(Keys("OWNER#x", "OWNER"), business_customer="bc_1")
     assert api.post(f"/operations/findings/{finding_id}/approve").status == 404
+    assert api.post(f"/operations/findings/{finding_id}/acknowledge", {"reason": "as agreed"}).status == 404
+
+
+REASON = "credited by hand, Ada agreed"
+
+
+def test_a_finding_is_acknowledged_with_who_and_why(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
+    with_findings(api)
+    codes = {one["code"]: one["id"] for one in api.get("/operations/findings").body["findings"]}
+    answer = api.post(f"/operations/findings/{codes['duplicate']}/acknowledge", {"reason": REASON})
+    assert answer.status == 200
+    given = answer.body["acknowledged"]
+    assert (answer.body["code"], given["by"], given["reason"]) == ("duplicate", CALLER, REASON)
+    left = api.get("/operations/findings").body["findings"]
+    assert {one["code"] for one in left} == set(codes) - {"duplicate"}
+    assert [one["acknowledged"] for one in left] == [None, None]
+    [shown] = api.get("/operations/findings", acknowledged="true").body["findings"]
+    assert shown == answer.body
+    assert api.get("/operations/findings", acknowledged="true", severity="warning").body["findings"] == []
+    [entry] = api.audit
+    assert (entry["action"], entry["by"], entry["outcome"]) == ("acknowledge", CALLER, "done")
+    assert entry["asked"] == {"finding": codes["duplicate"]}
+    assert entry["came_of_it"] == {"code": "duplicate", "subject": "pi_2"}
+    assert "Ada" not in "".join(capfd.readouterr())
+    assert api.queued() == []
+
+
+@pytest.mark.parametrize(("body", "field"), [({}, "reason"), ({"reason": ""}, "reason"), ({"reason": "x" * 501}, "reason")])
+def test_a_reason_has_its_limits(api: Api, body: dict[str, str], field: str) -> None:
+    with_findings(api)
+    finding = api.get("/operations/findings").body["findings"][0]
+    answer = api.post(f"/operations/findings/{finding['id']}/acknowledge", body)
+    assert (answer.status, answer.body["errors"][0]["field"]) == (400, field)
+    assert api.audit == []
+    assert api.post(f"/operations/findings/{finding['id']}/acknowledge", {"reason": "x" * 500}).status == 200
+
+
+def test_what_is_acknowledged_is_explained_with_its_payment(api: Api) -> None:
+    with_findings(api)
+    [finding] = api.get("/operations/findings", code="returned_more_than_paid").body["findings"]
+    api.post(f"/operations/findings/{finding['id']}/acknowledge", {"reason": REASON})
+    [explained] = api.get(f"/operations/payments/{finding['payment_id']}", business_customer="bc_1").body["explanations"]
+    [told] = explained["findings"]
+    assert (told["code"], told["acknowledged"]["reason"]) == ("returned_more_than_paid", REASON)
+
+
+def test_no_acknowledged_finding_is_lost_between_pages(api: Api) -> None:
+    for number in range(12):
+        keys = Keys("RECONCILIATION#bc_1", f"FINDING#orphan#{number:02}")
+        api.put(keys, code="orphan", subject=str(number), opened_at=1, reference="finding:open")
+        if number % 4 == 0:
+            api.post(f"/operations/findings/{opaque(keys)}/acknowledge", {"reason": REASON})
+    for asked, expected in (("true", {0, 4, 8}), ("false", set(range(12)) - {0, 4, 8})):
+        seen: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = api.get("/operations/findings", acknowledged=asked, limit="2", **cursor).body
+            seen += [one["subject"] for one in page["findings"]]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
+        assert sorted(seen) == sorted(map(str, expected))
 
 
 # --- replay --------------------------------------------------------------------------------------------------------------
@@ -453,7 +516,11 @@ def test_audit_is_paged_by_month_from_the_latest(api: Api) -> None:
         api.post("/operations/redrive", {"limit": 1})
     first = api.get("/operations/audit", limit="2").body
     second = api.get("/operations/audit", limit="2", cursor=first["next"]).body
-    assert [entry["request_id"] for entry in (*first["entries"], *second["entries"])] == ["request-96", "request-97", "request-98"]
+    assert [entry["request_id"] for entry in (*first["entries"], *second["entries"])] == [
+        "request-96",
+        "request-97",
+        "request-98",
+    ]
     assert api.get("/operations/audit", month="2020-01").body == {"entries": [], "next": None}
 
 
@@ -466,6 +533,9 @@ WRONG: list[tuple[str, str, dict[str, str], Any, str]] = [
     ("GET", "/operations/payments", {"waiting": "false"}, None, "waiting"),
     ("GET", "/operations/payments", {"waiting": "yes"}, None, "waiting"),
     ("GET", "/operations/payments", {"cursor": "x"}, None, "cursor"),
+    ("GET", "/operations/reports", {"cursor": "x"}, None, "cursor"),
+    ("GET", "/operations/dead-letters", {"function": "payment-succeeded"}, None, "function"),
+    ("POST", "/operations/redrive", {}, {"function": "payment-succeeded"}, "function"),
     ("GET", "/operations/payments/pi_1", {"provider": "stripe"}, None, "account"),
     ("GET", "/operations/payments/pi_1", {"account": "acct_1"}, None, "provider"),
     ("GET", "/operations/payments/pi_1", {"acount": "acct_1"}, None, "acount"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from quittance.acknowledgements import Acknowledgement, acknowledge
 from quittance.errors import Park
 from quittance.runtime import composition
 from quittance.runtime.table import INDEX_NAME
-from quittance.storage import Put
+from quittance.storage import Keys, Put
 from tests.unit.stories import succeeded
 from tests.use_cases.world import World
 
@@ -98,6 +100,38 @@ def test_what_is_found_stands_in_the_ledger(stack: Stack) -> None:
     stack.call()
     [finding] = composition.table().find("finding:open")
     assert (finding["pk"], finding["code"], finding["payment_id"]) == ("RECONCILIATION#bc_1", "number_differs", "pay_1")
+
+
+def test_what_is_acknowledged_raises_no_alarm_and_is_in_the_report(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    [book] = stack.world.sandbox._worlds["sandbox"].books.values()
+    next(iter(book.invoices.values()))["number"] = "2026-X"
+    stack.call()
+    assert open_by_the_metrics(capsys.readouterr().out) == {"FindingsOpen": 1, "FindingsOverdue": 0, "ResidualsOpen": 0}
+    table = composition.table()
+    [item] = table.find("finding:open")
+    acknowledge(table, Keys(item["pk"], item["sk"]), Acknowledgement(1_795_000_000, "finance", "told by Ada Lovelace"))
+    for name in stack.files("workbooks/"):  # a run that begins within the same second would go on with it
+        stack.bucket.delete_object(Bucket=BUCKET, Key=name)
+    sat = stack.call(begin=True)
+    output = capsys.readouterr().out
+    assert "Lovelace" not in output
+    assert open_by_the_metrics(output) == {"FindingsOpen": 0, "FindingsOverdue": 0, "ResidualsOpen": 0}
+    report = stack.files(f"reconciliations/{sat['reconciliation']}/")
+    assert sorted(name.rpartition("/")[2] for name, body in report.items() if b"told by Ada Lovelace" in body) == [
+        "findings.csv",
+        "index.html",
+        "reconciliation.json",
+    ]
+
+
+def open_by_the_metrics(output: str) -> dict[str, int]:
+    """What the metrics in it say that is open, of all severities."""
+    counted: Counter[str] = Counter()
+    for line in output.splitlines():
+        told = json.loads(line) if line.startswith("{") else {}
+        for name in ("FindingsOpen", "FindingsOverdue", "ResidualsOpen"):
+            counted[name] += int(sum(told.get(name, ())))
+    return dict(counted)
 
 
 def test_a_sitting_that_fails_leaves_its_workbook_behind(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quittance.acknowledgements import Acknowledgement
 from quittance.money import Money
 from quittance.reconciliation.finding_classes import CLASSES
 from quittance.reconciliation.report import rendered
@@ -360,6 +361,9 @@ def test_the_sheet_of_findings_has_everything() -> None:
         "detail": f"'{HOSTILE}",
         "repair": "automatic",
         "proposal": CLASSES[one.code].proposal,
+        "acknowledged": "",
+        "acknowledged_by": "",
+        "acknowledged_because": "",
     }
 
 
@@ -441,6 +445,65 @@ def test_bars_reach_as_far_as_their_figures_say() -> None:
 def test_what_is_little_is_still_seen() -> None:
     svg = ET.fromstring(bars("c", "t", [Bar("a", (Part("x", 10**9), Part("residual", 1), Part("none", 0)), "")]))  # noqa: S314 - our own
     assert [float(rect.attrib["width"]) > 2 for rect in svg.iter("rect")] == [True, True]
+
+
+# ---------------------------------------------------------------- what was acknowledged
+
+GIVEN = Acknowledgement(BEGAN - DAY_S, "arn:aws:iam::123456789012:user/finance", HOSTILE)
+
+
+def acknowledged(code: str = "duplicate", **changes: Any) -> Found:
+    return replace(finding(code, **changes), acknowledged=GIVEN)
+
+
+def test_what_is_acknowledged_stands_apart_with_who_and_why() -> None:
+    of = reconciliation(customer("bc_1", totals()))
+    written = files(of, [acknowledged(number="2026-1"), finding()])
+    page = Page(written["index.html"])
+    assert "1 thing to look at; residual 0.00 EUR; 1 finding acknowledged" in page.text
+    assert "critical \N{EN DASH}" not in page.text
+    *_, open_ones, known = page.tables
+    assert (len(open_ones), len(known)) == (2, 2)
+    assert known[1] == ["critical", "duplicate", "bc_1document 2026-1payment pay_1", "1.00 EUR", "22 Nov 2026", GIVEN.by, HOSTILE]
+    assert "<script>" not in written["index.html"]
+
+
+def test_where_all_is_acknowledged_it_agrees_and_says_so() -> None:
+    of = reconciliation(customer("bc_1", replace(totals(residual=700), acknowledged=700)))
+    page = Page(files(of, [acknowledged()], [replace(payout("po_1", residual=9), is_acknowledged=True)])["index.html"])
+    assert "nothing to look at; residual 0.00 EUR; 1 finding acknowledged" in page.text
+    assert "Whatever does not agree was acknowledged" in page.text
+    assert "Nothing is open." in page.text
+    assert page.tables[0][1][-2:] == ["7.00", "0.00"]
+    assert "Payouts explained 0 of 1" in page.text
+    assert "acknowledged: see the findings" in page.text
+
+
+def test_sheets_and_record_hold_what_is_acknowledged_too() -> None:
+    of = reconciliation(customer("bc_1", replace(totals(residual=700), acknowledged=700)))
+    written = files(of, [acknowledged(), finding()], [replace(payout("po_1", residual=9), is_acknowledged=True)])
+    first, second = rows(written["findings.csv"])
+    assert (first["acknowledged"], first["acknowledged_by"]) == ("2026-11-22", GIVEN.by)
+    assert first["acknowledged_because"] == f"'{HOSTILE}"
+    assert (second["acknowledged"], second["acknowledged_by"], second["acknowledged_because"]) == ("", "", "")
+    assert [(one["residual"], one["acknowledged"]) for one in rows(written["customers.csv"])] == [("0.00", "7.00")]
+    assert [(one["residual"], one["acknowledged"]) for one in rows(written["payouts.csv"])] == [("0.09", "yes")]
+    told = json.loads(written["reconciliation.json"])
+    assert [one["acknowledged"] for one in told["found"]] == [asdict(GIVEN), None]
+
+
+def test_a_tally_of_what_is_acknowledged_does_not_grow_either() -> None:
+    counted = tally(*(acknowledged(payment_id=f"pay_{n}") for n in range(5 * SHOWN)))
+    assert (counted.acknowledged, counted.total, len(counted.first_acknowledged)) == (5 * SHOWN, 0, SHOWN)
+    assert len(counted._first_acknowledged) <= 2 * SHOWN
+
+
+def test_levels_are_about_what_is_open() -> None:
+    of = reconciliation(customer("bc_1", replace(totals(residual=700), acknowledged=700)))
+    counted = tally(acknowledged(), acknowledged("payment_without_invoice"))
+    counted.add_payout(replace(payout("po_1", residual=9), is_acknowledged=True))
+    told = {(one.metric, one.severity): one.value for one in levels(of, counted)}
+    assert not [name for name in told if name[0].startswith(("Findings", "Residuals")) and told[name]]
 
 
 # ---------------------------------------------------------------- counting

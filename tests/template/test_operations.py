@@ -10,6 +10,8 @@ import pytest
 from aws_lambda_powertools.event_handler.openapi.models import OpenAPI
 from jsonschema import Draft202012Validator
 
+from quittance.acknowledgements import acknowledged_pk
+from quittance.operations.audit import audit_pk
 from tests.template.conftest import WORKERS, Template, arn_of, pascal, text_of
 from tools.operations_openapi import FILE, document, rendered
 
@@ -83,10 +85,11 @@ def test_it_knows_every_queue(template: Template) -> None:
     assert variables["EVENTS_QUEUE_URL"] == {"Ref": "EventReceivedQueue"}
 
 
-def test_it_reads_the_ledger_and_writes_nothing_but_its_audit(template: Template) -> None:
+def test_it_reads_the_ledger_and_writes_nothing_but_its_audit_and_acknowledgements(template: Template) -> None:
     writing = [one for one in template.statements("OperationsRole") if "dynamodb:PutItem" in str(one["Action"])]
     [statement] = writing
-    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["AUDIT#*"]}}
+    partitions = [audit_pk("*"), acknowledged_pk("*")]
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}}
     allowed = template.allowed("OperationsRole", "dynamodb")
     assert set(allowed) == {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"}
 

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 import stripe
+from botocore.exceptions import NoCredentialsError
 from moto import mock_aws
 from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from quittance.errors import InDoubt
 from quittance.facts import PayoutLine
+from quittance.operations.pages import opaque
 from quittance.runtime.letters import QueuePair, pairs_of
 from quittance.runtime.redrive import DeadLetters, Pace, Wanted
 from quittance.settlements import settlements
-from quittance.storage import Put
+from quittance.storage import Keys, Put
 from tests.fakes.emulated_table import create_table
 from tests.unit.stories import dispute, fact, refund, succeeded
 from tests.use_cases.world import World
@@ -168,7 +170,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWorld]:
         target.__dict__["ledger"] = LedgerView(TABLE, client)
         target.__dict__["space_invoices"] = world.api
         target.__dict__["requests_a_minute"] = 0
-        for command in ("explain", "findings", "policy", "reconcile", "redrive", "pdf"):
+        for command in ("acknowledge", "explain", "findings", "policy", "reconcile", "redrive", "pdf"):
             monkeypatch.setattr(f"tools.commands.{command}.chosen", lambda _: target)
         yield world
 
@@ -318,6 +320,76 @@ def test_what_reconciling_found_is_listed_until_it_is_gone(world: ReadWorld) -> 
     invoice["number"] = number
     run("reconcile")
     assert run("findings") == "no findings\n"
+
+
+REASON = "credited by hand\x1b[2J\nas agreed"
+
+
+def test_a_finding_is_acknowledged_until_that_is_taken_back(world: World) -> None:
+    world.take(succeeded(1234, currency="KWD"))
+    copied(world)
+    listed = run("findings")
+    name = json.loads(run("findings", "--json"))["id"]
+    assert listed.split()[-1] == name
+    by = boto3.client("sts").get_caller_identity()["Arn"]
+    said = run("acknowledge", name, "--reason", REASON)
+    assert said == f"acknowledged by {by}: amount_not_representable  payment:pay_1  1.234 KWD\n"
+    assert run("findings") == "no findings\n"
+    [shown] = run("findings", "--acknowledged").splitlines()
+    assert shown.startswith(listed.removesuffix(f"{name}\n"))
+    assert f"acknowledged by {by} at 20" in shown
+    assert ": credited by hand [2J as agreed" in shown, "nothing that moves the cursor"
+    told = json.loads(run("findings", "--acknowledged", "--json"))
+    assert (told["id"], told["acknowledged"]["by"], told["acknowledged"]["reason"]) == (name, by, REASON)
+    explained = run("explain", "pay_1")
+    assert "finding: amount_not_representable (payment:pay_1), acknowledged by arn" in explained
+    assert run("acknowledge", name, "--take-back") == f"taken back by {by}\n"
+    assert run("findings") == listed
+    assert run("findings", "--acknowledged") == "no acknowledged findings\n"
+    assert "acknowledgement_unknown" in run("acknowledge", name, "--take-back", exit_code=1)
+
+
+def test_acknowledging_wants_a_finding_and_one_of_reason_and_take_back(world: World) -> None:
+    copied(world)
+    name = str(opaque(Keys("CASE#stripe#acct_1#pay_1", "FINDING#none#none")))
+    assert "finding_unknown" in run("acknowledge", name, "--reason", "x", exit_code=1)
+    assert "id_unreadable" in run("acknowledge", "nonsense", "--reason", "x", exit_code=1)
+    assert "either --reason or --take-back" in run("acknowledge", name, exit_code=2)
+    assert "either --reason or --take-back" in run("acknowledge", name, "--reason", "x", "--take-back", exit_code=2)
+    assert "at most 500 characters" in run("acknowledge", name, "--reason", 501 * "x", exit_code=2)
+
+
+def test_who_aws_does_not_know_is_known_by_login(world: ReadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.take(succeeded(1234, currency="KWD"))
+    copied(world)
+
+    def nobody() -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(world.target.client("sts"), "get_caller_identity", nobody)
+    monkeypatch.setenv("LOGNAME", "ada")
+    name = json.loads(run("findings", "--json"))["id"]
+    assert run("acknowledge", name, "--reason", "x").startswith("acknowledged by ada: ")
+
+
+def test_what_is_acknowledged_does_not_make_books_disagree(world: ReadWorld) -> None:
+    world.take(succeeded())
+    copied(world)
+    [book] = world.sandbox._worlds["sandbox"].books.values()
+    [invoice] = book.invoices.values()
+    invoice["number"] = "2026-X"
+    run("reconcile", exit_code=1)
+    run("acknowledge", json.loads(run("findings", "--json"))["id"], "--reason", "number of the first print")
+    world.target.__dict__["queues"] = {}
+    output = run("reconcile", "--repair")
+    assert "1 documents, 100.00 EUR, agrees" in output
+    assert "acknowledged by" in output
+    assert ": number of the first print" in output
+    assert "by hand" not in output, "nothing is left to be done"
+    [line] = run("reconcile", "--json").splitlines()
+    told = json.loads(line)
+    assert (told["agrees"], told["differences"], told["standing"]) == (True, [], [])
+    assert [one["acknowledged"]["reason"] for one in told["acknowledged"]] == ["number of the first print"]
 
 
 def test_one_business_customer_is_reconciled_alone(world: ReadWorld) -> None:

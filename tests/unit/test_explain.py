@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quittance.acknowledgements import Acknowledgement, acknowledge, acknowledgements
 from quittance.errors import Retry
 from quittance.explanation import as_text, explain_case, explain_customer, in_print
 from quittance.explanation.text import WIDTH
 from quittance.facts import Payer
-from quittance.ledger import Ledger
+from quittance.ledger import OPEN_FINDING, Ledger
 from quittance.money import Money
 from quittance.plan import Plan, plan
 from quittance.registration import customer_pk, read_customer
+from quittance.storage import Keys
 from tests.unit.stories import dispute, refund, renewal, succeeded
 from tests.unit.stories import fact as a_fact
 from tests.use_cases.deriving import derived
@@ -97,6 +99,22 @@ def test_a_finding_stands_beside_its_fact(world: World) -> None:
     explanation = explained(world)
     assert [finding["code"] for finding in explanation["findings"]] == ["amount_not_representable"]
     assert reasons(explanation)["payment.succeeded#pay_1"] == "finding: amount_not_representable"
+
+
+def test_a_finding_says_who_acknowledged_it_and_why(world: World) -> None:
+    world.take(succeeded(1234, currency="KWD"))
+    world.register("bc_9", entity_id="ent_none")
+    for item in world.table.find(OPEN_FINDING):
+        acknowledge(world.table, Keys(item["pk"], item["sk"]), Acknowledgement(1_795_000_000, "finance", "written by hand"))
+    known = acknowledgements(world.table)
+    case = Ledger(world.table).open("stripe", "acct_1", ("pay_1",), join=False)
+    customer = explain_customer("bc_9", None, [], world.table.read_partition(customer_pk("bc_9"), "FINDING#"), known)
+    for explanation in (explain_case(case, None, Plan(), acknowledged=known), customer):
+        [finding] = explanation["findings"]
+        assert finding["acknowledged"] == {"at": "2026-11-18T11:06:40Z", "by": "finance", "reason": "written by hand"}
+        words = " ".join(as_text(explanation).split())
+        assert "), acknowledged by finance at 2026-11-18T11:06:40Z: written by hand" in words
+    assert [finding["acknowledged"] for finding in explained(world)["findings"]] == [None], "who does not ask is not told"
 
 
 def test_nothing_personal_is_explained(world: World) -> None:

@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "operations",
         "document_changes journal reconciliation",
         "converge registration provisioning fetching fee_closing explanation",
-        "fee_months fee_totals derivation",
+        "acknowledgements fee_months fee_totals derivation",
         "ledger space_invoices mapping entities provider_api",
         "plan",
         "tax disagreements",

@@ -65,6 +65,15 @@ def test_everything_has_its_lane(explained: dict[str, Any]) -> None:
     )
 
 
+def test_what_was_acknowledged_is_drawn_as_that(explained: dict[str, Any]) -> None:
+    [finding] = explained["findings"]
+    assert any(text.startswith("Finding: conflict") for text in texts(timeline_svg(explained)))
+    given = {"at": "2026-12-21T09:00:00Z", "by": "finance", "reason": "the second report was wrong"}
+    drawn = texts(timeline_svg(explained | {"findings": [finding | {"acknowledged": given}]}))
+    assert any(text.startswith("Acknowledged: conflict") for text in drawn)
+    assert not any(text.startswith("Finding") for text in drawn)
+
+
 def test_rows_run_with_time(explained: dict[str, Any]) -> None:
     moments = [row.at for row in scene_of(explained).rows]
     assert moments == sorted(set(moments), key=lambda at: at or 0)

@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quittance.explanation import in_print
+from quittance.acknowledgements import acknowledgements
+from quittance.explanation import acknowledged_in_words, acknowledgement, in_print
+from quittance.explanation.amounts import moment
 from quittance.ledger import CASE_PREFIX, case_names
+from quittance.operations.pages import opaque
+from quittance.storage import Keys
 from tools.commands.options import AsJson, Stack
 from tools.target import chosen
 
 if TYPE_CHECKING:
+    from quittance.acknowledgements import Acknowledgement
     from quittance.storage import Item
 
 
-def findings(stack: Stack = None, as_json: AsJson = False) -> None:
-    """List every finding that stands, oldest first."""
+def findings(
+    *,
+    acknowledged: Annotated[
+        bool, typer.Option("--acknowledged", help="Those that somebody acknowledged instead, with who, when and why.")
+    ] = False,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """List every finding that stands and that nobody acknowledged, oldest first, each with its id at the end."""
     with chosen(stack) as target:
-        lines = [_line(item) for item in target.ledger.findings()]
+        known = acknowledgements(target.ledger.table)
+        given = [(item, known.of(item)) for item in target.ledger.findings()]
+    lines = [_line(item, one) for item, one in given if (one is not None) is acknowledged]
     for line in lines:
         typer.echo(json.dumps(line, ensure_ascii=False) if as_json else _as_text(line))
     if not lines and not as_json:
-        typer.echo("no findings")
+        typer.echo("no acknowledged findings" if acknowledged else "no findings")
 
 
-def _line(item: Item) -> dict[str, Any]:
+def _line(item: Item, given: Acknowledgement | None) -> dict[str, Any]:
+    by = {"acknowledged": acknowledgement(given)} if given else {}
+    return {"id": opaque(Keys(item["pk"], item["sk"]))} | _said(item) | by
+
+
+def _said(item: Item) -> dict[str, Any]:
     line: dict[str, Any] = {
         "code": item["code"],
         "subject": item["subject"],
         "amount": item.get("amount"),
-        "opened_at": datetime.fromtimestamp(item["opened_at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "opened_at": moment(item["opened_at"]),
     }
     if item["pk"].startswith(CASE_PREFIX):
         provider, account, case_id = case_names(item["pk"])
@@ -47,4 +65,5 @@ def _as_text(line: dict[str, Any]) -> str:
         if "payment_id" in line
         else line["business_customer"]
     )
-    return f"{line['opened_at']}  {line['code']}  {line['subject']}  {in_print(line['amount'])}  {where}"
+    by = f"  {acknowledged_in_words(line['acknowledged'])}" if "acknowledged" in line else ""
+    return f"{line['opened_at']}  {line['code']}  {line['subject']}  {in_print(line['amount'])}  {where}{by}  {line['id']}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from quittance.explanation import amount, in_print
+from quittance.explanation import acknowledged_in_words, acknowledgement, amount, in_print
+from quittance.explanation.amounts import moment
 from quittance.reconciliation.finding_classes import CLASSES, finding_class
 from quittance.reconciliation.results import RepairMode
 from quittance.reconciliation.run import Scope
@@ -123,6 +123,9 @@ def _line(result: CustomerBooks) -> dict[str, Any]:
         "agrees": result.agrees,
         "differences": [_finding(one) for one in result.differences],
         "standing": [_finding(one) for one in result.standing],
+        "acknowledged": [
+            _finding(one) | {"acknowledged": acknowledgement(one.acknowledged)} for one in result.acknowledged if one.acknowledged
+        ],
         "waiting": list(result.waiting),
         "invoiced": {currency: str(total) for currency, total in result.invoiced.items()},
         "residual": {currency: str(total) for currency, total in result.residual.items()},
@@ -149,14 +152,10 @@ def _finding(one: Found) -> dict[str, Any]:
         "account": one.account,
         "number": one.number,
         "amount": amount(one.amount),
-        "since": _moment(one),
+        "since": moment(one.since),
         "repair": str(one.repair),
         "proposal": finding_class(one.code).proposal,
     }
-
-
-def _moment(one: Found) -> str | None:
-    return datetime.fromtimestamp(one.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.since else None
 
 
 def _print(result: CustomerBooks) -> None:
@@ -165,12 +164,16 @@ def _print(result: CustomerBooks) -> None:
     typer.echo(f"{name}: {result.documents_checked} documents, {_totals(result.invoiced)}, {verdict}")
     if result.differences or result.standing:
         _print_table([*result.differences, *result.standing])
+    for one in result.acknowledged:
+        if one.acknowledged:
+            what = f"{one.code}  {one.number or one.document or one.payment_id}  {in_print(one.amount)}"
+            typer.echo(f"  {what}  {acknowledged_in_words(acknowledgement(one.acknowledged))}")
     for waiting in result.waiting:
         typer.echo(f"  {waiting}")
-    for one in result.fees:
-        documents, kept = ({one.kept.currency: money.decimal} for money in (one.documents, one.kept))
-        verdict = "" if not one.residual else ", not the same (yet)"
-        typer.echo(f"  fees of {one.month}: documents {_totals(documents)}, kept {_totals(kept)}{verdict}")
+    for fee in result.fees:
+        documents, kept = ({fee.kept.currency: money.decimal} for money in (fee.documents, fee.kept))
+        verdict = "" if not fee.residual else ", not the same (yet)"
+        typer.echo(f"  fees of {fee.month}: documents {_totals(documents)}, kept {_totals(kept)}{verdict}")
     if any(result.residual.values()):
         typer.echo(f"  the totals differ by {_totals(result.residual)}")
 
@@ -199,7 +202,7 @@ def _repair(target: Target, found: list[Found], approved: list[tuple[str, str]],
     _send(target, messages.values())
     typer.echo(f"{len(messages)} payments are converged again; reconcile once more to see the result", err=True)
     for one in found:
-        if one not in chosen_ones:
+        if one not in chosen_ones and not one.acknowledged:
             needs = "by hand" if one.repair is RepairMode.NEVER else f"--approve {one.code}:{one.payment_id}"
             typer.echo(f"  {one.code}  {one.payment_id or one.number}  {needs}: {finding_class(one.code).proposal}", err=True)
 

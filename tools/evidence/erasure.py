@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quittance.acknowledgements import acknowledged_pk
 from quittance.errors import Reject, Retry
 from quittance.ledger import HEAD, Ledger, case_pk, reports_pk
 from quittance.storage import MAX_WRITES, ConditionFailedError, Delete, Equals, Put
@@ -27,6 +28,8 @@ _KEPT_OF_PAYER = frozenset({"country", "state"})
 _OF_BODY = frozenset({"customer", "to"})
 """What names the payer in a request to the invoicing API."""
 _TAX_ANSWER = "EVIDENCE#"
+_REASON = "because"
+"""Why somebody acknowledged a finding: in their own words, which may name anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +59,20 @@ class Erasure:
         """
         if case.lease_owner or case.pending() or case.waiting:
             raise Reject("payment_unfinished", "a document of this payment is under way or waits")
-        partitions = [case_pk(case.provider, case.account, name) for name in (case.id, *case.members)]
+        cases = [case_pk(case.provider, case.account, name) for name in (case.id, *case.members)]
+        partitions = [*cases, *map(acknowledged_pk, cases)]
         items = self._erase_in_ledger(case)
         self._await_journal(partitions, wait)
         return Erased(items, self._erase_in_journal(partitions, by, reason))
 
     def _erase_in_ledger(self, case: CaseFile) -> int:
         names = (case.id, *case.members)
-        reports = [self._ledger.table.read_partition(reports_pk(case.provider, case.account, name)) for name in names]
+        beside = [reports_pk(case.provider, case.account, name) for name in names]
+        beside += [acknowledged_pk(case_pk(case.provider, case.account, name)) for name in names]
         held = self._ledger.table.read_partition(case.pk)
         head = next(item for item in held if item["sk"] == HEAD)
-        writes = [write for items in (held, *reports) for item in items if (write := _erasing(item))]
+        items = [*held, *(item for pk in beside for item in self._ledger.table.read_partition(pk))]
+        writes = [write for item in items if (write := _erasing(item))]
         try:
             for start in range(0, len(writes), MAX_WRITES - 1):
                 some = writes[start : start + MAX_WRITES - 1]
@@ -131,6 +137,8 @@ def _parts_without_payer(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield name, kept
         elif name == "body" and isinstance(inner, str):
             yield name, _body_without_payer(inner)
+        elif name == _REASON:
+            yield name, ""
         else:
             yield name, without_payer(inner)
 

@@ -284,4 +284,5 @@ def _notes(explained: Mapping[str, Any]) -> Iterator[Text]:
     for waits in explained["waiting"]:
         yield Text(f"{waits['fact'] or 'Everything'} waits for {waits['for']}")
     for finding in explained["findings"]:
-        yield Text(f"Finding: {finding['code'].replace('_', ' ')} ({finding['subject']})", "bad")
+        what = f"{finding['code'].replace('_', ' ')} ({finding['subject']})"
+        yield Text(f"Acknowledged: {what}") if finding["acknowledged"] else Text(f"Finding: {what}", "bad")

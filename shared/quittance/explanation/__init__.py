@@ -7,11 +7,14 @@ does not conclude itself. Pure: whoever asks reads the ledger.
 
 from quittance.explanation.amounts import amount, in_print, total_in_print
 from quittance.explanation.customer import explain_customer
+from quittance.explanation.findings import acknowledged_in_words, acknowledgement
 from quittance.explanation.payment import NOT_REGISTERED, explain_case, waiting, why_none
 from quittance.explanation.text import as_text
 
 __all__ = [
     "NOT_REGISTERED",
+    "acknowledged_in_words",
+    "acknowledgement",
     "amount",
     "as_text",
     "explain_case",

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from quittance.acknowledgements import NOTHING_ACKNOWLEDGED
 from quittance.explanation.amounts import moment
+from quittance.explanation.findings import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from quittance.acknowledgements import Acknowledgements
     from quittance.customers import BusinessCustomer
     from quittance.storage import Item
 
 
 def explain_customer(
-    customer_id: str, customer: BusinessCustomer | None, registrations: Iterable[Item], findings: Iterable[Item] = ()
+    customer_id: str,
+    customer: BusinessCustomer | None,
+    registrations: Iterable[Item],
+    findings: Iterable[Item] = (),
+    acknowledged: Acknowledgements = NOTHING_ACKNOWLEDGED,
 ) -> dict[str, Any]:
     """Everything about one business customer as JSON-ready data, without name, address or tax number.
 
@@ -29,11 +36,7 @@ def explain_customer(
         "timezone": str(customer.timezone) if customer else None,
         "policies": [one.to_json() for one in customer.policies] if customer else [],
         "registrations": [_registration(one) for one in sorted(registrations, key=_in_order)],
-        "findings": [
-            {"code": one["code"], "subject": one["subject"], "opened_at": int(one["opened_at"])}
-            for one in findings
-            if not one.get("resolved_at")
-        ],
+        "findings": [finding(one, acknowledged) for one in findings if not one.get("resolved_at")],
     }
 
 

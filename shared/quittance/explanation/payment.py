@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from quittance.acknowledgements import NOTHING_ACKNOWLEDGED
 from quittance.documents import DocumentState
 from quittance.explanation.amounts import amount, moment
+from quittance.explanation.findings import finding
 from quittance.explanation.rules import rule_of, tax_of
 from quittance.explanation.superseded import superseded
 from quittance.facts import PAYOUT_TYPES, Fact, FactType
@@ -14,6 +16,7 @@ from quittance.ledger import MAX_CALLS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from quittance.acknowledgements import Acknowledgements
     from quittance.customers import BusinessCustomer
     from quittance.derivation import Derivation
     from quittance.documents import Document
@@ -40,14 +43,18 @@ _IN_ORDER = list(FactType)
 _HOW_IT_STANDS = {"deleted": "is_deleted", "voided": "is_voided", "draft": "is_draft"}
 
 
-def explain_case(
+def explain_case(  # noqa: PLR0913 - all that is known of it
     case: CaseFile,
     customer: BusinessCustomer | None,
     planned: Plan,
     reports: Sequence[Item] = (),
     derivations: Mapping[str, Derivation] | None = None,
+    *,
+    acknowledged: Acknowledgements = NOTHING_ACKNOWLEDGED,
 ) -> dict[str, Any]:
     """Everything about one payment or payout as JSON-ready data, without personal data. Amounts are minor units.
+
+    What is of a person's own words are the reasons why findings were acknowledged.
 
     `reports` are the case's (`Ledger.reports`): without them, only the first event of each fact is named. `derivations`, by
     document key, say whether a document follows from the ledger again.
@@ -65,11 +72,7 @@ def explain_case(
         "documents": [_issued(entry, customer, derived.get(entry.record.document.key)) for entry in _as_issued(case)],
         "missing": [_missing(document) for document in planned.documents],
         "waiting": waiting(planned, customer),
-        "findings": [
-            {"code": item["code"], "subject": item["subject"], "opened_at": int(item["opened_at"])}
-            for item in case.findings.values()
-            if _stands(item)
-        ],
+        "findings": [finding(item, acknowledged) for item in case.findings.values() if _stands(item)],
         "superseded": superseded(case, customer, reports),
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quittance.documents import DocumentState
 from quittance.explanation.amounts import fact_in_words, in_print
+from quittance.explanation.findings import finding_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +77,7 @@ def _left(explained: dict[str, Any]) -> Iterator[str]:
     for waits in explained["waiting"]:
         yield f"waiting: {fact_in_words(waits['fact']) if waits['fact'] else 'everything'} waits for {waits['for']}"
     for finding in explained["findings"]:
-        yield f"finding: {finding['code']} ({finding['subject']})"
+        yield finding_in_words(finding)
 
 
 def _names(documents: Iterable[dict[str, Any]]) -> dict[str, str]:
@@ -204,4 +205,4 @@ def _of_customer(explained: dict[str, Any]) -> Iterable[str]:
         refused = f"; its policy was refused: {one['policy_refused']}" if one["policy_refused"] else ""
         yield f"  {one['occurred_at']} {one['type']} (event {one['event_id'] or 'unknown'}): {', '.join(one['fields'])}{refused}"
     for finding in explained["findings"]:
-        yield f"finding: {finding['code']} ({finding['subject']})"
+        yield finding_in_words(finding)

@@ -6,6 +6,7 @@
                            FEE# EVIDENCE# FINDING#
     BUSINESS_CUSTOMER#...  PROFILE FACT# FINDING#
     RECONCILIATION#...     FINDING#
+    ACKNOWLEDGED#...       FINDING#  who acknowledged one of the above, of whom only the reason is personal data
     OWNER#...              OWNER
     AUDIT#...              whatever is there
 
@@ -26,6 +27,7 @@ CASE = "CASE"
 CUSTOMER = "BUSINESS_CUSTOMER"
 OWNER = "OWNER"
 RECONCILIATION = "RECONCILIATION"
+ACKNOWLEDGED = "ACKNOWLEDGED"
 AUDIT = "AUDIT"
 BY_CUSTOMER = frozenset({CUSTOMER, RECONCILIATION})
 """Partitions that are called `{this}#{business customer}`."""
@@ -34,12 +36,13 @@ _ENTERED = {
     CASE: frozenset({"HEAD", "FACT", "DOC", "FEE", "EVIDENCE", "FINDING"}),
     CUSTOMER: frozenset({"PROFILE", "FACT", "FINDING"}),
     RECONCILIATION: frozenset({"FINDING"}),
+    ACKNOWLEDGED: frozenset({"FINDING"}),
     OWNER: frozenset({OWNER}),
 }
 _OF_HEAD = ("business_customer", "members", "part_of")
 _NO_EVIDENCE = frozenset({"pk", "sk", "reference", "version", "to_wake", "expires_at"})
 """What says where an item is and how it is found, but nothing of what happened."""
-_PERSONAL = frozenset({"payer", "description", "registration", "profile", "sent", "intent", "body"})
+_PERSONAL = frozenset({"payer", "description", "registration", "profile", "sent", "intent", "body", "because"})
 """Names of attributes that hold, at any depth, whom a payment or a registration is about, or free text."""
 _LISTS = ("/items", "/lines")
 """Lists of things sold, whose `name` is free text."""
@@ -93,7 +96,7 @@ def event_of(change: ItemChange) -> Event | None:
     content, personal = parted(new)
     if change.sk.startswith("EVIDENCE#"):
         personal["/sk"] = change.sk  # it ends in a tax number
-    verb = _verb(change.sk, old, new) if change.source else CAUGHT_UP
+    verb = _verb(change.pk, change.sk, old, new) if change.source else CAUGHT_UP
     return Event(kind=f"{_noun(change.pk, change.sk)}.{verb}", content=content, personal=personal)
 
 
@@ -116,11 +119,15 @@ def _noun(pk: str, sk: str) -> str:
     partition, kind = pk.partition("#")[0], sk.partition("#")[0]
     if partition == CUSTOMER and kind == "FACT":
         return "registration"
+    if partition == ACKNOWLEDGED:
+        return "acknowledgement"
     return _KINDS.get(kind, partition.lower())
 
 
-def _verb(sk: str, old: Item | None, new: Item) -> str:
-    kind = sk.partition("#")[0]
+def _verb(pk: str, sk: str, old: Item | None, new: Item) -> str:
+    partition, kind = pk.partition("#")[0], sk.partition("#")[0]
+    if partition == ACKNOWLEDGED:
+        return "taken_back" if new.get("taken_back") else "given"
     if kind == "DOC":
         return _step_of(old, new)
     if kind == "FINDING":

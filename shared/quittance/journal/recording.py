@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quittance.journal.changes import AUDIT, BY_CUSTOMER, CASE
+from quittance.journal.changes import ACKNOWLEDGED, AUDIT, BY_CUSTOMER, CASE
 from quittance.ledger import HEAD, OWNER, case_names, case_pk, owner_pk
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Recorder:
         partition, _, name = pk.partition("#")
         if partition in BY_CUSTOMER:
             return OF_CUSTOMER + name
+        if partition == ACKNOWLEDGED:
+            return self.chain_of(name)
         if partition == AUDIT:
             return OPERATORS
         if partition == CASE:

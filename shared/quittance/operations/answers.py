@@ -13,6 +13,7 @@ from quittance.reconciliation.results import RepairMode, Severity
 from quittance.storage import Keys
 
 if TYPE_CHECKING:
+    from quittance import acknowledgements
     from quittance.storage import Item
 
 
@@ -90,6 +91,16 @@ class Document:
 
 
 @answer
+class Acknowledgement:
+    """Who acknowledged a finding, when, and why."""
+
+    at: str
+    by: str
+    """The IAM principal, or the login name of somebody at a command line."""
+    reason: str
+
+
+@answer
 class Finding:
     """Something that a person should know, as long as it stands."""
 
@@ -109,6 +120,8 @@ class Finding:
     payment_id: str = ""
     document: str = ""
     number: str = ""
+    acknowledged: Acknowledgement | None = None
+    """Null while it is open. It is open again once it says something else, or comes back after it was gone."""
 
 
 @answer
@@ -119,7 +132,7 @@ class Findings:
     next: str | None
 
 
-def finding(item: Item, business_customer: str) -> Finding:
+def finding(item: Item, business_customer: str, acknowledged: acknowledgements.Acknowledgement | None) -> Finding:
     payment = payment_of(item)
     amount = item.get("amount")
     return Finding(
@@ -132,9 +145,14 @@ def finding(item: Item, business_customer: str) -> Finding:
         opened_at=rfc3339(item["opened_at"]),
         amount=Amount(value=amount["value"], currency=amount["currency"]) if amount else None,
         business_customer=business_customer,
+        acknowledged=_acknowledgement(acknowledged) if acknowledged else None,
         **(payment._asdict() if payment else {}),
         **{name: item[name] for name in ("detail", "document", "number") if item.get(name)},
     )
+
+
+def _acknowledgement(given: acknowledgements.Acknowledgement) -> Acknowledgement:
+    return Acknowledgement(at=rfc3339(given.at), by=given.by, reason=given.reason)
 
 
 @answer

@@ -1,9 +1,10 @@
-"""Findings that stand, and having them repaired."""
+"""Findings that stand: having them repaired, and acknowledging them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quittance.acknowledgements import Acknowledgement, acknowledge, acknowledgements
 from quittance.errors import Reject
 from quittance.ledger import OPEN_FINDING, case_names
 from quittance.operations.pages import chosen
@@ -12,6 +13,9 @@ from quittance.reconciliation.finding_classes import FindingClass, finding_class
 from quittance.reconciliation.results import RepairMode, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quittance.acknowledgements import Acknowledgements
     from quittance.operations.payments import Payments
     from quittance.storage import Item, Keys, Page, PagedTable, Table
 
@@ -38,25 +42,34 @@ def payment_of(item: Item) -> PaymentName | None:
 class Findings:
     """Reads findings. Every method may raise `Retry`."""
 
-    def __init__(self, table: Table, pages: PagedTable, payments: Payments) -> None:
+    def __init__(self, table: Table, pages: PagedTable, payments: Payments, now: Callable[[], int]) -> None:
+        """`now` gives seconds since 1970."""
         self._table = table
         self._pages = pages
         self._payments = payments
+        self._now = now
 
-    def open(
+    def acknowledgements(self) -> Acknowledgements:
+        """What is acknowledged now."""
+        return acknowledgements(self._table)
+
+    def page(  # noqa: PLR0913 - whatever may be asked
         self,
         after: Keys | None,
         limit: int,
         *,
+        acknowledged: Acknowledgements,
+        is_acknowledged: bool = False,
         severity: Severity | None = None,
         code: str | None = None,
         business_customer: str | None = None,
     ) -> Page:
-        """Those that stand and are asked for; what is None is not asked."""
+        """Those that stand and are asked for, either open or acknowledged; what is None is not asked."""
 
         def is_wanted(item: Item) -> bool:
             return (
-                (severity is None or severity_of(item) is severity)
+                (acknowledged.of(item) is not None) is is_acknowledged
+                and (severity is None or severity_of(item) is severity)
                 and (code is None or item["code"] == code)
                 and (business_customer is None or self.customer_of(item) == business_customer)
             )
@@ -79,3 +92,11 @@ class Findings:
         if payment is None or RepairMode(item.get("repair") or class_of(item).repair) is RepairMode.NEVER:
             raise Reject("finding_not_repairable", class_of(item).proposal)
         return payment, item["code"]
+
+    def acknowledge(self, keys: Keys, by: str, reason: str) -> tuple[Item, Acknowledgement]:
+        """Let a finding count as dealt with for as long as it says the same. Returns the finding as well.
+
+        Raises `Reject("finding_unknown")` if it does not stand.
+        """
+        given = Acknowledgement(self._now(), by, reason)
+        return acknowledge(self._table, keys, given), given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quittance.acknowledgements import NOTHING_ACKNOWLEDGED, acknowledgements
 from quittance.documents import RecordedDocument
 from quittance.errors import Reject
 from quittance.explanation import explain_case
@@ -37,7 +38,7 @@ class Payments:
         self._customers = customers
 
     def explained(self, some_id: str, *, account: tuple[str, str] | None, business_customer: str | None) -> list[dict[str, Any]]:
-        """Everything about the payments that an id leads to, without personal data.
+        """Everything about the payments that an id leads to; see `explain_case`.
 
         The id of a payment leads there with its provider and account, or with its business customer; that of an event or of a
         document by itself. Raises `Reject` with `payment_unknown`.
@@ -100,4 +101,5 @@ class Payments:
         customer = self._customers.owner_of(case)
         platform = self._customers.platform() if customer and customer.is_charged_fees else None
         planned = plan(case.as_case(), customer, platform) if customer else Plan()
-        return explain_case(case, customer, planned, self._ledger.reports(case))
+        known = acknowledgements(self._ledger.table) if case.findings else NOTHING_ACKNOWLEDGED
+        return explain_case(case, customer, planned, self._ledger.reports(case), acknowledged=known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from quittance.acknowledgements import REASON_MAX
 from quittance.operations.arguments import Between, Length
 
 Id = Annotated[str, Length(1, 512)]
@@ -24,6 +25,13 @@ class Replay:
     """Which payments to converge again."""
 
     payments: Annotated[list[NamedPayment], Length(1, 100)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a finding is acknowledged. Free text, kept for good: no more personal data than it takes."""
+
+    reason: Annotated[str, Length(1, REASON_MAX)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,12 @@ def minor_units(amount: int, currency: str) -> int:
     return amount // factor if amount >= 0 else -(-amount // factor)
 
 
+def signed_total(document: HeldDocument) -> int:
+    """What a document counts for, in minor units: a credit note below zero."""
+    sign = -1 if document.kind == DocumentKind.CREDIT_NOTE else 1
+    return sign * minor_units(document.total, document.currency)
+
+
 def major(value: int, currency: str) -> Decimal:
     """Minor units in major ones, of whatever currency."""
     return Decimal(value).scaleb(-EXPONENTS.get(currency, DOCUMENT_DECIMALS))

@@ -54,6 +54,8 @@ class Compared:
     """Business customer whose entity issues them -> how many were compared."""
     planned: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Business customer and currency -> what the documents come to by the ledger, in minor units."""
+    amounts: dict[str, Money] = field(default_factory=dict)
+    """Id of each document that counts -> what it adds to that."""
 
     @property
     def has_differences(self) -> bool:
@@ -167,6 +169,7 @@ class _Comparison:
             return  # issued since the listing: the next run sees it
         if not is_draft:
             sign = -1 if document.kind is DocumentKind.CREDIT_NOTE else 1
+            self.result.amounts[record.api_id] = Money(sign * document.amount.value, document.amount.currency)
             self.result.planned[issuer.id, document.amount.currency] += sign * document.amount.value
         if one is None or one.is_deleted:
             detail = f"{document.key}, deleted" if one else document.key

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from quittance.documents import DocumentKind
-from quittance.reconciliation.books import minor_units
+from quittance.reconciliation.books import minor_units, signed_total
 from quittance.reconciliation.finding_classes import finding_class
 from quittance.reconciliation.results import CustomerResult, Reconciliation, Totals
 
@@ -66,7 +67,22 @@ def _totals(
             totals[key] = replace(before, credit_notes=documents, credited=amount, tax=before.tax - included)
         else:
             totals[key] = replace(before, invoices=documents, invoiced=amount, tax=before.tax + included)
+    for key, amount in _acknowledged(workbook).items():
+        totals[key] = replace(totals.get(key, Totals(currency=key[1])), acknowledged=amount)
     return totals
+
+
+def _acknowledged(workbook: Workbook) -> Counter[tuple[str, str]]:
+    """Business customer and currency -> what is held of the documents that were acknowledged less what is planned of them."""
+    accepted = workbook.accepted_documents()
+    held = workbook.held(accepted)
+    amounts: Counter[tuple[str, str]] = Counter()
+    for document, customer in accepted.items():
+        if (one := held.get(document)) and one.is_counted:
+            amounts[customer, one.currency] += signed_total(one)
+        if planned := workbook.planned(document):
+            amounts[customer, planned.currency] -= planned.value
+    return amounts
 
 
 def run_id(started_at: int) -> str:

@@ -129,11 +129,13 @@ class TieOut:
             residual=self.residual,
             documents=tuple(dict.fromkeys(sales)),
             unexplained=tuple(line.id for line in self.unexplained),
+            is_acknowledged=False,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Ready for JSON. Amounts are minor units."""
-        return {"kind": "payout"} | asdict(self.summary()) | {"lines": [asdict(line) for line in self.lines]}
+        summary = {name: value for name, value in asdict(self.summary()).items() if name != "is_acknowledged"}
+        return {"kind": "payout"} | summary | {"lines": [asdict(line) for line in self.lines]}
 
 
 def residual_found(tied: TieOut) -> Found | None:

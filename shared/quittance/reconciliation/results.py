@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from quittance.acknowledgements import Acknowledgement
     from quittance.money import Money
 
 
@@ -58,6 +59,8 @@ class Found:
     since: int = 0
     """Seconds since 1970: when it began, as far as is known."""
     repair: RepairMode = RepairMode.NEVER
+    acknowledged: Acknowledgement | None = None
+    """Who said that it needs nothing more; then it is in the record of the run and does not count."""
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -80,11 +83,13 @@ class Totals:
     """On invoices less on credit notes, as the API holds them."""
     planned: int = 0
     """What the ledger's documents come to, invoices less credit notes."""
+    acknowledged: int = 0
+    """What the API holds more than planned, below zero less, of documents that somebody acknowledged as they are."""
 
     @property
     def residual(self) -> int:
-        """Held less planned. Zero says little by itself, since two errors may cancel out: see the findings."""
-        return self.invoiced - self.credited - self.planned
+        """Held less planned and acknowledged. Zero says little by itself, since two errors may cancel out: see the findings."""
+        return self.invoiced - self.credited - self.planned - self.acknowledged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +117,18 @@ class PayoutLine:
     """Ids of the documents behind it, of its payments, refunds and disputes."""
     unexplained: tuple[str, ...] = ()
     """Ids of lines to which no payment or no document is known."""
+    is_acknowledged: bool = False
+    """Somebody said that what is left of it needs nothing more."""
 
     @property
     def is_explained(self) -> bool:
         """To its last line: lines without an explanation may happen to cancel each other out."""
         return not self.residual and not self.unexplained
+
+    @property
+    def is_open(self) -> bool:
+        """Not explained, and nobody acknowledged it."""
+        return not self.is_explained and not self.is_acknowledged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +144,9 @@ class CustomerResult:
     """Facts that wait for something to come."""
     totals: tuple[Totals, ...]
     found_by_code: Mapping[str, int]
+    """What was acknowledged is not in it."""
     differences: int = 0
-    """How many of what was found mean that ledger and books do not agree."""
+    """How many of these mean that ledger and books do not agree."""
 
     @property
     def agrees(self) -> bool:

@@ -5,7 +5,7 @@
     leftovers   what is held and no payment explains
     fees        the platform's fee documents with what payouts kept, month by month
     payouts     every payout with what explains it
-    keeping     what was found goes to where operators see it; what is gone is closed
+    keeping     what was found goes to where operators see it; what is gone is closed; what is acknowledged no longer counts
 
 The ledger and the invoicing API go on changing meanwhile. The listing comes first, so a document without a payment has none for
 good. Whatever else does not agree is looked at once more, in the ledger and at the API, before it is said.
@@ -27,7 +27,7 @@ from quittance.ledger import case_from_partition, case_names, partitions
 from quittance.mapping import COLLECTIONS
 from quittance.money import EXPONENTS
 from quittance.plan import PLATFORM, plan
-from quittance.reconciliation.books import PRINTED, held_document, major, minor_units, money_of
+from quittance.reconciliation.books import PRINTED, held_document, major, minor_units, money_of, signed_total
 from quittance.reconciliation.comparison import NOBODY, Compared, compare
 from quittance.reconciliation.finding_classes import finding_class
 from quittance.reconciliation.listing import Listing
@@ -35,7 +35,7 @@ from quittance.reconciliation.outcome import PLANNED, reconciliation_of
 from quittance.reconciliation.payout_marks import is_payout, marks_in, tie_out_marked
 from quittance.reconciliation.payouts import residual_found
 from quittance.reconciliation.results import Found, Reconciliation
-from quittance.reconciliation.standing import keep_findings
+from quittance.reconciliation.standing import keep_findings, note_acknowledged
 from quittance.registration import CustomerDirectory, read_customer
 
 if TYPE_CHECKING:
@@ -319,6 +319,8 @@ class Run:
             if is_payout(case):
                 self._book.pay_out(case, owner)
         self._find(compared.found)
+        about = {one.document for one in compared.found}
+        self._book.plan({document: amount for document, amount in compared.amounts.items() if document in about})
         self._note_intended(case, customer)
 
     def _note_intended(self, case: CaseFile, customer: BusinessCustomer | None) -> None:
@@ -370,9 +372,8 @@ class Run:
             yield _about(shown, "duplicate" if len(copies) > 1 else "orphan", owner)
 
     def _count_as_planned(self, document: HeldDocument, issuer: str) -> None:
-        sign = -1 if document.kind == DocumentKind.CREDIT_NOTE else 1
         if document.is_counted:
-            self._figures[issuer, PLANNED + document.currency] += sign * minor_units(document.total, document.currency)
+            self._figures[issuer, PLANNED + document.currency] += signed_total(document)
 
     def _is_explained(self, document: HeldDocument) -> bool:
         names = self._names_of_case(document)
@@ -435,6 +436,7 @@ class Run:
             names = {entity.business_customer for entity in self._book.entities()} | {NOBODY}
             wanted = sorted(name for name in names if self._is_wanted(name))
             keep_findings(self._ledger.table, self._book, wanted, self._now())
+        note_acknowledged(self._ledger.table, self._book)
         self._book.set_state("finished_at", self._now())
         return True
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from quittance.ledger import OPEN_FINDING
+from quittance.acknowledgements import acknowledgements
+from quittance.ledger import OPEN_FINDING, case_pk
 from quittance.reconciliation.finding_classes import finding_class
 from quittance.reconciliation.workbook import found_to_json, identity_of
-from quittance.storage import Put
+from quittance.storage import Keys, Put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,21 +42,42 @@ def keep_findings(table: Table, workbook: Workbook, business_customers: Iterable
                 table.commit([Put(closed | {"resolved_at": now})])
         for found in workbook.found(name):
             if not finding_class(found.code).is_kept_elsewhere:
-                _keep(table, pk, found, now)
+                _keep(table, found, now)
 
 
-def _keep(table: Table, pk: str, found: Found, now: int) -> None:
-    item = _item(pk, found)
-    known = table.read(pk, item["sk"])
+def note_acknowledged(table: Table, workbook: Workbook) -> None:
+    """Let the workbook know which of what it found is acknowledged, by what the findings say now. Raises as `Table.find` does."""
+    known = acknowledgements(table)
+    once = [found for counts in (True, False) for found in workbook.found(counts=counts) if _keys(found) in known]
+    given = [(found, known.of(as_found)) for found in once if (as_found := _as_found(table, found))]
+    workbook.set_acknowledged((found, one) for found, one in given if one)
+
+
+def _as_found(table: Table, found: Found) -> Item | None:
+    """The finding that is kept, saying what was found now."""
+    item = table.read(*_keys(found))
+    return item and item | {name: value for name, value in found_to_json(found).items() if name in item}
+
+
+def _keep(table: Table, found: Found, now: int) -> None:
+    item = _item(found)
+    known = table.read(item["pk"], item["sk"])
     stood = known is not None and "reference" in known
     if known is None or not stood or any(known.get(name) != value for name, value in item.items()):
         opened_at = known["opened_at"] if known and stood else now
         table.commit([Put(item | {"opened_at": opened_at, "reference": OPEN_FINDING})])
 
 
-def _item(pk: str, found: Found) -> Item:
-    identity = identity_of(found)
-    keys = {"pk": pk, "sk": f"FINDING#{found.code}#{sha256(identity.encode()).hexdigest()[:32]}", "identity": identity}
+def _keys(found: Found) -> Keys:
+    """Under which the ledger keeps what was found."""
+    if finding_class(found.code).is_kept_elsewhere:
+        return Keys(case_pk(found.provider, found.account, found.payment_id), f"FINDING#{found.code}#{found.document}")
+    name = sha256(identity_of(found).encode()).hexdigest()[:32]
+    return Keys(reconciliation_pk(found.business_customer), f"FINDING#{found.code}#{name}")
+
+
+def _item(found: Found) -> Item:
+    keys = _keys(found)._asdict() | {"identity": identity_of(found)}
     subject = found.number or found.document or found.payment_id
     said = found_to_json(found) | {"severity": str(found.severity), "repair": str(found.repair)}
     return said | keys | {"subject": subject}

@@ -1,4 +1,7 @@
-"""What was found, and the payouts, counted while they stream by: for the report's page and for metrics."""
+"""What was found, and the payouts, counted while they stream by: for the report's page and for metrics.
+
+What somebody acknowledged is kept apart: metrics and alarms are about what is open.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,22 @@ class Tally:
         self.by_class: Counter[tuple[Severity, str]] = Counter()
         self.by_age: Counter[tuple[str, Severity]] = Counter()
         self._first: list[Found] = []
+        self.acknowledged = 0
+        """How many were acknowledged; they are in no other figure."""
+        self._first_acknowledged: list[Found] = []
         self.payouts = 0
-        self.payouts_unexplained = 0
+        self.payouts_explained = 0
+        self.payouts_open = 0
+        """How many are not explained, and nobody acknowledged it."""
         self._first_payouts: list[PayoutLine] = []
 
     def add(self, found: Found) -> None:
+        if found.acknowledged:
+            self.acknowledged += 1
+            self._first_acknowledged.append(found)
+            if len(self._first_acknowledged) > 2 * SHOWN:
+                self._cut()
+            return
         days = self.days(found)
         self.total += 1
         self.overdue += days is not None and days >= OVERDUE_AFTER_DAYS[found.severity]
@@ -56,7 +70,8 @@ class Tally:
 
     def add_payout(self, payout: PayoutLine) -> None:
         self.payouts += 1
-        self.payouts_unexplained += not payout.is_explained
+        self.payouts_explained += payout.is_explained
+        self.payouts_open += payout.is_open
         self._first_payouts.append(payout)
         if len(self._first_payouts) > 2 * PAYOUTS_SHOWN:
             self._cut()
@@ -72,13 +87,20 @@ class Tally:
         return self._first
 
     @property
+    def first_acknowledged(self) -> list[Found]:
+        """At most `SHOWN`, as `first`."""
+        self._cut()
+        return self._first_acknowledged
+
+    @property
     def first_payouts(self) -> list[PayoutLine]:
-        """At most `PAYOUTS_SHOWN`: those that are not explained first, of these and of the others the latest."""
+        """At most `PAYOUTS_SHOWN`: those that are open first, of these and of the others the latest."""
         self._cut()
         return self._first_payouts
 
     def _cut(self) -> None:
         self._first = sorted(self._first, key=_urgency)[:SHOWN]
+        self._first_acknowledged = sorted(self._first_acknowledged, key=_urgency)[:SHOWN]
         self._first_payouts = sorted(self._first_payouts, key=_newness, reverse=True)[:PAYOUTS_SHOWN]
 
 
@@ -89,7 +111,7 @@ def _urgency(found: Found) -> tuple[int, float, int, tuple[str, ...]]:
 
 
 def _newness(payout: PayoutLine) -> tuple[bool, str, str]:
-    return not payout.is_explained, payout.occurred_at, payout.payout_id
+    return payout.is_open, payout.occurred_at, payout.payout_id
 
 
 def _age(days: int | None) -> str:
@@ -112,7 +134,7 @@ def levels(reconciliation: Reconciliation, tally: Tally) -> Iterator[Level]:
     for severity in Severity:
         yield Level("FindingsOpen", tally.by_severity[severity], severity)
     yield Level("FindingsOverdue", tally.overdue)
-    yield Level("ResidualsOpen", _residuals(reconciliation) + tally.payouts_unexplained)
+    yield Level("ResidualsOpen", _residuals(reconciliation) + tally.payouts_open)
     yield Level("PaymentsReconciled", sum(customer.payments for customer in reconciliation.customers))
     yield Level("DocumentsReconciled", sum(customer.documents for customer in reconciliation.customers))
     yield Level("FactsWaiting", sum(customer.waiting for customer in reconciliation.customers))

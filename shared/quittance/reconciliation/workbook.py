@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quittance.acknowledgements import Acknowledgement
 from quittance.fee_totals import FeeTotal, PaidOut
 from quittance.money import Money
 from quittance.reconciliation.books import HeldDocument
@@ -19,7 +20,7 @@ from quittance.reconciliation.payout_marks import Mark, Marks
 from quittance.reconciliation.results import Found, PayoutLine, RepairMode, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from quittance.facts import Fact
@@ -33,6 +34,8 @@ CREATE TABLE IF NOT EXISTS held (place INTEGER PRIMARY KEY, {", ".join(_HELD)}, 
 CREATE TABLE IF NOT EXISTS found (
     identity TEXT PRIMARY KEY, customer TEXT, code TEXT, counts INTEGER, content TEXT
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS planned (document TEXT PRIMARY KEY, currency TEXT, amount INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS acknowledged (identity TEXT PRIMARY KEY, content TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS waiting (customer TEXT, what TEXT);
 CREATE TABLE IF NOT EXISTS intended (customer TEXT, provider TEXT, payment_id TEXT, key TEXT, issuer TEXT);
 CREATE TABLE IF NOT EXISTS entities (entity TEXT PRIMARY KEY, customer TEXT, listed_at INTEGER, kind INTEGER, cursor TEXT);
@@ -211,6 +214,16 @@ class Workbook:
             " WHERE NOT (is_draft OR is_voided OR is_deleted) GROUP BY entity, currency, kind"
         )
 
+    def plan(self, amounts: Mapping[str, Money]) -> None:
+        """Keep what documents count for by the ledger, by id; a credit note counts below zero."""
+        rows = [(document, amount.currency, amount.value) for document, amount in amounts.items()]
+        self._database.executemany("INSERT OR REPLACE INTO planned VALUES (?, ?, ?)", rows)
+
+    def planned(self, document: str) -> Money | None:
+        """What a document counts for by the ledger, if that was kept."""
+        row = self._database.execute("SELECT amount, currency FROM planned WHERE document = ?", (document,)).fetchone()
+        return Money(*row) if row else None
+
     # what is found
 
     def find(self, found: Iterable[Found], *, counts: bool = True) -> None:
@@ -222,18 +235,40 @@ class Workbook:
         """Everything found that counts, or that is too young to, by business customer and code."""
         condition = "" if business_customer is None else " AND customer = ?"
         names = () if business_customer is None else (business_customer,)
-        statement = f"SELECT content FROM found WHERE counts = ?{condition} ORDER BY customer, code, identity"  # noqa: S608 - constants
-        for (content,) in self._reading(statement, counts, *names):
-            yield found_from_json(json.loads(content))
+        statement = (
+            "SELECT found.content, acknowledged.content FROM found LEFT JOIN acknowledged USING (identity)"  # noqa: S608 - constants
+            f" WHERE counts = ?{condition} ORDER BY customer, code, identity"
+        )
+        for content, given in self._reading(statement, counts, *names):
+            found = found_from_json(json.loads(content))
+            yield replace(found, acknowledged=Acknowledgement(**json.loads(given))) if given else found
+
+    def set_acknowledged(self, given: Iterable[tuple[Found, Acknowledgement]]) -> None:
+        """Note all of what was found of which somebody said that it needs nothing more."""
+        rows = [(identity_of(found), json.dumps(asdict(one), separators=(",", ":"))) for found, one in given]
+        self._database.execute("DELETE FROM acknowledged")
+        self._database.executemany("INSERT INTO acknowledged VALUES (?, ?)", rows)
+
+    def accepted_documents(self) -> dict[str, str]:
+        """Documents of which everything that was found is acknowledged -> the business customer that issues them."""
+        if not next(self._reading("SELECT COUNT(*) FROM acknowledged"))[0]:
+            return {}
+        # An invoice that is over-credited is as it should be: its credit notes are not, and are found themselves.
+        found = [one for one in self.found() if one.document and one.acknowledged and one.code != "over_credited"]
+        open_ones = {one.document for one in self.found() if not one.acknowledged}
+        return {one.document: one.business_customer for one in found if one.document not in open_ones}
 
     def has_found(self, identity: str) -> bool:
         """Whether it was found, of whatever age."""
         return bool(self._database.execute("SELECT 1 FROM found WHERE identity = ?", (identity,)).fetchone())
 
     def found_by_code(self) -> dict[str, dict[str, int]]:
-        """Business customer -> code -> how many count."""
+        """Business customer -> code -> how many count and are not acknowledged."""
         counted: dict[str, dict[str, int]] = {}
-        rows = self._reading("SELECT customer, code, COUNT(*) FROM found WHERE counts GROUP BY customer, code")
+        rows = self._reading(
+            "SELECT customer, code, COUNT(*) FROM found WHERE counts AND identity NOT IN (SELECT identity FROM acknowledged)"
+            " GROUP BY customer, code"
+        )
         for customer, code, count in rows:
             counted.setdefault(customer, {})[code] = count
         return counted
@@ -312,10 +347,20 @@ class Workbook:
 
     def payouts(self) -> Iterator[PayoutLine]:
         """Those that were kept, in this order."""
+        acknowledged = self._acknowledged_payouts()
         for (content,) in self._reading("SELECT content FROM payouts ORDER BY rowid"):
             data = json.loads(content)
             lists = {name: tuple(data[name]) for name in ("documents", "unexplained")}
-            yield PayoutLine(**data | lists | {"amount": Money(**data["amount"])})
+            is_acknowledged = (data["provider"], data["account"], data["payout_id"]) in acknowledged
+            yield PayoutLine(**data | lists | {"amount": Money(**data["amount"]), "is_acknowledged": is_acknowledged})
+
+    def _acknowledged_payouts(self) -> set[tuple[str, str, str]]:
+        rows = self._reading(
+            "SELECT found.content FROM found JOIN acknowledged USING (identity)"
+            " WHERE code IN ('payout_residual', 'payout_currency_differs')"
+        )
+        found = [found_from_json(json.loads(content)) for (content,) in rows]
+        return {(one.provider, one.account, one.payment_id) for one in found}
 
     # what it comes to
 
@@ -347,8 +392,8 @@ def _content(found: Found) -> str:
 
 
 def found_to_json(found: Found) -> dict[str, Any]:
-    """A JSON-ready dictionary; `found_from_json` restores an equal finding."""
-    said = {one.name: getattr(found, one.name) for one in fields(found)}
+    """A JSON-ready dictionary; `found_from_json` restores an equal finding, but for who acknowledged it."""
+    said = {one.name: getattr(found, one.name) for one in fields(found) if one.name != "acknowledged"}
     return said | {"amount": {"value": found.amount.value, "currency": found.amount.currency} if found.amount else None}
 
 

@@ -40,7 +40,7 @@ class Operations:
         client = boto3.client("sqs", config=_AWS)
         pairs = pairs_of(json.loads(os.environ["QUEUE_URLS"]) | {"event_received": os.environ.get("EVENTS_QUEUE_URL", "")})
         self.payments = Payments(ledger, store, CustomerDirectory(ledger, now))
-        self.findings = Findings(store, store, self.payments)
+        self.findings = Findings(store, store, self.payments, now)
         self.audit = AuditTrail(store, store, _instant)
         self.reports = ReportLinks(boto3.client("s3", config=_S3), os.environ["REPORTS_BUCKET"])
         self.dead_letters = DeadLetters(client, pairs.values(), ledger.owner)

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from quittance.reconciliation.results import CustomerResult
 
 _CHARTED_CURRENCIES = 4
-_TOTALS_HEADS = "Currency #Invoices #Invoiced #Credit_notes #Credited #Invoiced_less_credited #Of_it_tax #Planned #Residual"
+_TOTALS_HEADS = (
+    "Currency #Invoices #Invoiced #Credit_notes #Credited #Invoiced_less_credited #Of_it_tax #Planned #Acknowledged #Residual"
+)
 _CUSTOMER_HEADS = "Business_customer #Payments #Documents #Findings Currency #Invoiced #Credited #Of_it_tax #Residual"
-_SUMMED = ("invoices", "credit_notes", "invoiced", "credited", "tax", "planned")
+_SUMMED = ("invoices", "credit_notes", "invoiced", "credited", "tax", "planned", "acknowledged")
 
 
 def by_currency(customers: Iterable[CustomerResult]) -> dict[str, list[Totals]]:
@@ -51,7 +53,9 @@ def totals_section(customers: Sequence[CustomerResult]) -> str:
     sums = [(_sum(currency, of), unsigned_residual(of)) for currency, of in by_currency(customers).items()]
     if not sums:
         return "<p>No documents are planned or held.</p>"
-    about = "What the invoicing API holds against what the ledger plans, tax included. Residual = held less planned."
+    about = (
+        "What the invoicing API holds against what the ledger plans, with tax. Residual = held less planned less acknowledged."
+    )
     notes = (_hidden(one.currency, unsigned) for one, unsigned in sums if unsigned != abs(one.residual))
     return table(about, _TOTALS_HEADS, [_sum_row(one) for one, _ in sums]) + "".join(notes)
 
@@ -69,8 +73,12 @@ def _sum_row(one: Totals) -> str:
         money_cell(one.invoiced - one.credited, one.currency),
         money_cell(one.tax, one.currency),
     )
-    against = money_cell(one.planned, one.currency) + residual_cell(one.residual, one.currency)
-    return f'<tr><th scope="row">{escape(one.currency)}</th>{"".join(held)}{against}</tr>'
+    against = (
+        money_cell(one.planned, one.currency),
+        money_cell(one.acknowledged, one.currency),
+        residual_cell(one.residual, one.currency),
+    )
+    return f'<tr><th scope="row">{escape(one.currency)}</th>{"".join(held + against)}</tr>'
 
 
 def _hidden(currency: str, unsigned: int) -> str:

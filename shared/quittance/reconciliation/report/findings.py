@@ -13,10 +13,12 @@ from quittance.reconciliation.results import RepairMode, Severity
 from quittance.reconciliation.tally import AGE_UNKNOWN, AGES, OVERDUE_AFTER_DAYS
 
 if TYPE_CHECKING:
+    from quittance.acknowledgements import Acknowledgement
     from quittance.reconciliation.results import Found
     from quittance.reconciliation.tally import Tally
 
 _HEADS = "Severity What,_and_what_to_do Where Since #Amount Who_may_repair"
+_ACKNOWLEDGED_HEADS = "Severity What Where #Amount Acknowledged By Why"
 _REPAIR = {
     RepairMode.AUTOMATIC: "anybody, by <code>quittance reconcile --repair</code>",
     RepairMode.WITH_APPROVAL: "finance, once it approves",
@@ -56,9 +58,29 @@ def _key(tally: Tally) -> str:
     return swatches({severity: severity for severity in Severity if tally.by_severity[severity]})
 
 
+def acknowledged_section(tally: Tally) -> str:
+    if not tally.acknowledged:
+        return ""
+    shown = tally.first_acknowledged
+    more = more_in("findings.csv", tally.acknowledged - len(shown), "acknowledged finding")
+    about = "Acknowledged: found as before, and in no figure above. One is open again once it says something else or comes back."
+    rows = [_acknowledged_row(one, one.acknowledged) for one in shown if one.acknowledged]
+    return table(about, _ACKNOWLEDGED_HEADS, rows) + more
+
+
+def _acknowledged_row(found: Found, given: Acknowledgement) -> str:
+    detail = f"<small>{escape(found.detail)}</small>" if found.detail else ""
+    stake = "" if found.amount is None else amount(found.amount)
+    return (
+        f"<tr><td>{found.severity}</td><td><strong>{escape(phrase(found.code))}</strong>{detail}</td>"
+        f'<td class="where">{_place(found)}</td><td class="n">{escape(stake)}</td>'
+        f"<td>{short_day(given.at)}</td><td>{escape(given.by)}</td><td>{escape(given.reason)}</td></tr>"
+    )
+
+
 def findings_section(tally: Tally) -> str:
     if not tally.total:
-        return "<p>Nothing was found.</p>"
+        return "<p>Nothing is open.</p>" if tally.acknowledged else "<p>Nothing was found.</p>"
     shown = tally.first
     more = more_in("findings.csv", tally.total - len(shown), "finding")
     about = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from quittance.money import Money
 from quittance.reconciliation.report.customers import by_currency, customers_section, totals_section, unsigned_residual
-from quittance.reconciliation.report.findings import finding_charts, findings_section
+from quittance.reconciliation.report.findings import acknowledged_section, finding_charts, findings_section
 from quittance.reconciliation.report.payouts import payouts_section
 from quittance.reconciliation.report.wording import amount, counted, lasting, long_day, moment
 from quittance.reconciliation.results import Severity
@@ -38,13 +38,13 @@ def page(reconciliation: Reconciliation, tally: Tally) -> str:
         totals=totals_section(reconciliation.customers),
         customers=customers_section(reconciliation.customers),
         payouts=payouts_section(tally),
-        findings=findings_section(tally),
+        findings=findings_section(tally) + acknowledged_section(tally),
         made=_made(reconciliation, tally),
     )
 
 
 def _verdict(reconciliation: Reconciliation, tally: Tally) -> str:
-    agrees = reconciliation.agrees and not tally.total and not tally.payouts_unexplained
+    agrees = reconciliation.agrees and not tally.total and not tally.payouts_open
     mood = "agrees" if agrees else "urgent" if tally.by_severity[Severity.CRITICAL] else "differs"
     told = [
         f'<li><span class="severity {severity}">{_of_severity(severity, tally)}</span>'
@@ -52,7 +52,7 @@ def _verdict(reconciliation: Reconciliation, tally: Tally) -> str:
         for severity, meaning in _URGENCY.items()
         if tally.by_severity[severity]
     ]
-    below = f"<ul>{''.join(told)}</ul>" if told else f"<p>{_without_findings(agrees=agrees)}</p>"
+    below = f"<ul>{''.join(told)}</ul>" if told else f"<p>{_without_findings(tally, agrees=agrees)}</p>"
     return (
         f'<section class="verdict {mood}" aria-label="Verdict">'
         f'<svg class="mark" viewBox="0 0 44 44" aria-hidden="true"><circle cx="22" cy="22" r="21"/>'
@@ -71,12 +71,16 @@ def _headline(reconciliation: Reconciliation, tally: Tally) -> str:
     documents = counted(sum(one.documents for one in reconciliation.customers), "document")
     things = counted(tally.total, "thing") if tally.total else "nothing"
     headline = f"{payments}, {documents}, {things} to look at; residual {_residuals(reconciliation)}"
-    if tally.payouts_unexplained:
-        headline += f"; {counted(tally.payouts_unexplained, 'payout')} not explained"
+    if tally.payouts_open:
+        headline += f"; {counted(tally.payouts_open, 'payout')} not explained"
+    if tally.acknowledged:
+        headline += f"; {counted(tally.acknowledged, 'finding')} acknowledged"
     return escape(headline)
 
 
-def _without_findings(*, agrees: bool) -> str:
+def _without_findings(tally: Tally, *, agrees: bool) -> str:
+    if agrees and tally.acknowledged:
+        return "Whatever does not agree was acknowledged: see below."
     if agrees:
         return "Every payment has exactly the documents that it should have, and every amount is explained."
     return "Nothing was found, yet totals leave a residual, or payouts lines without an explanation: see below."
@@ -95,7 +99,7 @@ def _overview(reconciliation: Reconciliation, tally: Tally) -> str:
         ("Payments", f"{sum(one.payments for one in reconciliation.customers):,}"),
         ("Documents", f"{sum(one.documents for one in reconciliation.customers):,}"),
         ("Still waiting", f"{sum(one.waiting for one in reconciliation.customers):,}"),
-        ("Payouts explained", _of(tally.payouts - tally.payouts_unexplained, tally.payouts)),
+        ("Payouts explained", _of(tally.payouts_explained, tally.payouts)),
         ("Findings overdue", _of(tally.overdue, tally.total)),
     ]
     shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures)

@@ -25,7 +25,7 @@ def payouts_section(tally: Tally) -> str:
     shown = tally.first_payouts
     about = (
         "Residual = payout amount less payments, refunds, disputes, fees and other lines to which documents are known."
-        " Those that are not explained to the last line come first, then the latest."
+        " Those that are not explained to the last line come first, unless that was acknowledged, then the latest."
     )
     more = more_in("payouts.csv", tally.payouts - len(shown), "payout")
     return _payout_chart(shown[:BARS], tally.payouts) + table(about, _HEADS, map(_payout_row, shown)) + more
@@ -36,6 +36,7 @@ def _payout_row(one: PayoutLine) -> str:
     lines = f"; {counted(len(one.unexplained), 'line')} unexplained" if one.unexplained else ""
     known = f"{counted(len(one.documents), 'document')}{lines}"
     failed = "<small>failed: nothing arrived</small>" if one.state == "failed" else ""
+    failed += "<small>acknowledged: see the findings</small>" if one.is_acknowledged else ""
     of = " &middot; ".join(escape(part) for part in (one.business_customer, one.provider) if part)
     return (
         f'<tr><th scope="row"><code>{escape(one.payout_id)}</code><small>{of}</small><small>{known}</small>{failed}</th>'

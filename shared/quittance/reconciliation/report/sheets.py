@@ -19,19 +19,21 @@ from quittance.reconciliation.report.wording import day_of, plain
 from quittance.reconciliation.results import Reconciliation, Totals
 
 if TYPE_CHECKING:
+    from quittance.acknowledgements import Acknowledgement
     from quittance.reconciliation.results import Found, PayoutLine
 
 _CSV_ENCODING = "utf-8-sig"
 FINDING_COLUMNS = (
     "severity code business_customer provider account payment_id document number amount currency since detail repair proposal"
+    " acknowledged acknowledged_by acknowledged_because"
 )
 CUSTOMER_COLUMNS = (
     "business_customer entity_id currency payments documents waiting findings"
-    " invoices credit_notes invoiced credited tax planned residual"
+    " invoices credit_notes invoiced credited tax planned residual acknowledged"
 )
 PAYOUT_COLUMNS = (
     "payout_id provider account business_customer occurred_at state currency amount payments refunds disputes fees other residual"
-    " documents unexplained"
+    " documents unexplained acknowledged"
 )
 
 _RUNS = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -94,7 +96,12 @@ def finding_row(found: Found) -> tuple[object, ...]:
         found.detail,
         found.repair,
         finding_class(found.code).proposal,
+        *_acknowledged(found.acknowledged),
     )
+
+
+def _acknowledged(given: Acknowledgement | None) -> tuple[object, ...]:
+    return (Plain(day_of(given.at)), given.by, given.reason) if given else ("", "", "")
 
 
 def customers(reconciliation: Reconciliation) -> bytes:
@@ -110,8 +117,8 @@ def customers(reconciliation: Reconciliation) -> bytes:
 
 def _of_totals(own: Totals | None) -> tuple[object, ...]:
     if own is None:
-        return ("",) * 7
-    amounts = (own.invoiced, own.credited, own.tax, own.planned, own.residual)
+        return ("",) * 8
+    amounts = (own.invoiced, own.credited, own.tax, own.planned, own.residual, own.acknowledged)
     return (own.invoices, own.credit_notes, *(number(value, own.currency) for value in amounts))
 
 
@@ -128,6 +135,7 @@ def payout_row(one: PayoutLine) -> tuple[object, ...]:
         *(number(value, one.amount.currency) for value in amounts),
         " ".join(one.documents),
         " ".join(one.unexplained),
+        "yes" if one.is_acknowledged else "",
     )
 
 
