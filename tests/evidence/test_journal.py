@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from quittance.acknowledgements import Acknowledgement, acknowledge, take_back
 from quittance.errors import Retry
-from quittance.journal.changes import ItemChange, event_of, parted, whole
+from quittance.journal.changes import ItemChange, event_of
 from quittance.journal.entries import GENESIS, Key, KeyRing, is_sealed, key_ring
 from quittance.ledger import OPEN_FINDING, Ledger, case_pk
 from quittance.operations.audit import audit_pk
+from quittance.personal_data import parted, whole
 from quittance.provisioning import customer_pk
 from quittance.reconciliation.standing import reconciliation_pk
 from quittance.storage import Keys, Put

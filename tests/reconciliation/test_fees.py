@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from quittance.facts import Payer
 from quittance.fee_totals import fee_totals
 from quittance.ledger import Ledger
 from quittance.reconciliation.run import Run, Scope
@@ -103,3 +105,13 @@ def test_a_fee_invoice_that_was_edited_is_the_platforms(tmp_path: Path) -> None:
     folder.mkdir()
     run, _ = reconciled(world, folder, "bc_1")
     assert [one for one in run.found() if one.code == "number_differs"] == []
+
+
+def test_the_workbook_holds_nobody(tmp_path: Path) -> None:
+    world = FeeWorld()
+    payer = Payer(name="Vera Vogel", email="vera@example.com", country="DE", tax_number="DE123456788")
+    world.take(replace(charged("pay_1"), payer=payer, description="a gift for Vera"))
+    reconciled(world, tmp_path)
+    content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"pay_1" in content
+    assert not [secret for secret in (b"Vera", b"vera", b"DE123456788") if secret in content]

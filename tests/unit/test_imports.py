@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "customers documents providers",
         "observation fees settlements",
         "facts",
-        "policy",
+        "personal_data policy",
         "money storage countries tax_numbers",
         "errors metrics",
     )

@@ -26,6 +26,7 @@ from quittance.fees import FEES_PROVIDER
 from quittance.ledger import case_from_partition, case_names, partitions
 from quittance.mapping import COLLECTIONS
 from quittance.money import EXPONENTS
+from quittance.personal_data import without_persons
 from quittance.plan import PLATFORM, plan
 from quittance.reconciliation.books import PRINTED, held_document, major, minor_units, money_of, signed_total
 from quittance.reconciliation.comparison import NOBODY, Compared, compare
@@ -246,7 +247,9 @@ class Run:
     def _keep_charged(self, items: list[Item], case: CaseFile, customer: BusinessCustomer | None) -> None:
         """Fees are summed up once all payouts are known, which may come after their payments."""
         if customer and customer.is_charged_fees and self._is_wanted(customer.id):
-            self._book.charge(customer.id, items, paid_out_lines(case))
+            # No erasure reaches the workbook. The key of a registry's answer ends in a tax number.
+            kept = [without_persons(item) for item in items if not item["sk"].startswith("EVIDENCE#")]
+            self._book.charge(customer.id, kept, paid_out_lines(case))
 
     def _concerns(self, customer: BusinessCustomer | None) -> bool:
         wanted = self._scope.business_customer
