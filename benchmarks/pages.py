@@ -61,7 +61,8 @@ def _headlines(parts: Mapping[str, Any]) -> Iterable[list[str]]:
     yield ["measure", "measured", "target"]
     for headline, figures in rows.items():
         if headline:
-            yield [headline, ", ".join(dict.fromkeys(shown(one["value"]) for one in figures)), _target(figures[0])]
+            values = [shown(one["value"]) for one in figures]
+            yield [headline, values[0] if len(set(values)) == 1 else ", ".join(values), _target(figures[0])]
 
 
 def _target(figure: Mapping[str, Any]) -> str:
