@@ -191,7 +191,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "look-up by the payment alone",
         CONVERGE,
-        '_LOOKED_UP_BY = ("business_customer", "document_key", "payment_id", "provider")',
+        '_LOOKED_UP_BY = ("business_customer", "document_key", "provider")',
         '_LOOKED_UP_BY = ("payment_id", "provider")',
         ("_LOOKED_UP_BY",),
     ),
