@@ -44,8 +44,9 @@ def test_functions_may_do_only_what_they_must(stack: Stack) -> None:
         assert ssm.get_parameter(Name=api_key, WithDecryption=True)
         _must_not(ssm.get_parameter, Name=secret, WithDecryption=True)
     with _as(stack, "Ingest", "ssm") as ssm:
-        assert ssm.get_parameter(Name=secret, WithDecryption=True)
-        _must_not(ssm.get_parameter, Name=api_key, WithDecryption=True)
+        assert ssm.get_parameters(Names=[secret], WithDecryption=True)["Parameters"]
+        _must_not(ssm.get_parameters, Names=[api_key], WithDecryption=True)
+        _must_not(ssm.get_parameters, Names=[secret.replace("/secret", "/api-key")], WithDecryption=True)
     with _as(stack, "Ingest", "dynamodb") as dynamodb:
         _must_not(dynamodb.get_item, TableName=table, Key=key)
 
