@@ -353,7 +353,7 @@ def test_acknowledging_wants_a_finding_and_one_of_reason_and_take_back(world: Wo
     copied(world)
     name = str(opaque(Keys("CASE#stripe#acct_1#pay_1", "FINDING#none#none")))
     assert "finding_unknown" in run("acknowledge", name, "--reason", "x", exit_code=1)
-    assert "id_unreadable" in run("acknowledge", "nonsense", "--reason", "x", exit_code=1)
+    assert "is none that `quittance findings` shows" in run("acknowledge", "nonsense", "--reason", "x", exit_code=2)
     assert "either --reason or --take-back" in run("acknowledge", name, exit_code=2)
     assert "either --reason or --take-back" in run("acknowledge", name, "--reason", "x", "--take-back", exit_code=2)
     assert "at most 500 characters" in run("acknowledge", name, "--reason", 501 * "x", exit_code=2)

@@ -11,12 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quittance import acknowledgements
 from quittance.acknowledgements import REASON_MAX, Acknowledgement
+from quittance.errors import Reject
 from quittance.explanation import in_print
 from quittance.operations.pages import keys_of
 from tools.commands.options import Stack
 from tools.target import chosen
 
 if TYPE_CHECKING:
+    from quittance.storage import Keys
     from tools.target import Target
 
 
@@ -37,7 +39,7 @@ def acknowledge(
     if len(reason) > REASON_MAX:
         raise typer.BadParameter(f"a reason has at most {REASON_MAX} characters", param_hint="--reason")
     with chosen(stack) as target:
-        table, keys, by, now = target.ledger.table, keys_of(finding_id), _caller(target), int(time.time())
+        table, keys, by, now = target.ledger.table, _keys(finding_id), _caller(target), int(time.time())
         if take_back:
             acknowledgements.take_back(table, keys, by, now)
             typer.echo(f"taken back by {by}")
@@ -45,6 +47,13 @@ def acknowledge(
             item = acknowledgements.acknowledge(table, keys, Acknowledgement(now, by, reason))
             # As it stands now, which may not be what was listed a while ago.
             typer.echo(f"acknowledged by {by}: {item['code']}  {item['subject']}  {in_print(item.get('amount'))}".rstrip())
+
+
+def _keys(finding_id: str) -> Keys:
+    try:
+        return keys_of(finding_id)
+    except Reject:
+        raise typer.BadParameter("is none that `quittance findings` shows", param_hint="ID") from None
 
 
 def _caller(target: Target) -> str:
